@@ -33,7 +33,8 @@ export async function countConnections(addresses: ReadonlySet<string>): Promise<
         const to = tracked.original.destination.text;
         if (!addresses.has(to) || !isLive(tracked.attributes)) continue;
         const { local, forwarded } = counts.get(to) ?? { local: 0, forwarded: 0 };
-        const isForwarded = tracked.destinationTranslated;
+        // A listener's port is translated to a port of HAProxy at the same address.
+        const isForwarded = tracked.destinationTranslated && tracked.reply.source.text !== to;
         counts.set(to, { local: local + (isForwarded ? 0 : 1), forwarded: forwarded + (isForwarded ? 1 : 0) });
       }
     }

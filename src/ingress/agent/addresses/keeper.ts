@@ -60,6 +60,9 @@ export class AddressKeeper {
   #own = '';
   /** When the agent was last ready. */
   #readyAt = Number.NEGATIVE_INFINITY;
+  #isPaused = false;
+  /** The newest keys, which a paused agent does not write. */
+  #keys: readonly HeartbeatKey[] | undefined;
   #holders = '';
   /** Why a document could not be written. */
   #problem: string | undefined;
@@ -71,6 +74,9 @@ export class AddressKeeper {
 
   /** Starts, or continues after {@link pause}. */
   start(): void {
+    const wasPaused = this.#isPaused;
+    this.#isPaused = false;
+    if (wasPaused && this.#keys !== undefined) this.#writeKeys(this.#keys);
     clearInterval(this.#timer);
     this.#timer = setInterval(() => this.#tick(), times.tick);
     this.#timer.unref();
@@ -88,6 +94,7 @@ export class AddressKeeper {
 
   /** Stops writing, because another agent of this node has taken over. */
   pause(): void {
+    this.#isPaused = true;
     clearInterval(this.#timer);
   }
 
@@ -132,7 +139,11 @@ export class AddressKeeper {
   }
 
   #write(isUrgent: boolean): void {
-    const { directory, members, isCordoned } = this.#parts;
+    const { directory, members, node, isCordoned } = this.#parts;
+    // Until this agent knows addresses and members, the document of the previous one stays in force: an empty document
+    // would end the election of its addresses.
+    const isMember = members.list.some((member) => member.node === node);
+    if (this.#isPaused || this.#readyAt === Number.NEGATIVE_INFINITY || !isMember) return;
     const wanted = describeWanted({
       ...this.#parts,
       members: members.list,
@@ -157,6 +168,8 @@ export class AddressKeeper {
   }
 
   #writeKeys(keys: readonly HeartbeatKey[]): void {
+    this.#keys = keys;
+    if (this.#isPaused) return;
     const { directory } = this.#parts;
     try {
       mkdirSync(directory, { recursive: true, mode: 0o700 });

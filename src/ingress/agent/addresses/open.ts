@@ -5,6 +5,7 @@ import { keyOf } from '../../../base/read/object-meta.ts';
 import { type AddressState, addressFiles } from '../../addresses/documents.ts';
 import { readOwnAddresses } from '../../backends/own-addresses.ts';
 import { readNodeAddresses } from '../../gateway/addresses.ts';
+import { type SitePorts, sitePortKey } from '../../gateway/site-ports.ts';
 import type { Inventory } from '../../objects/inventory.ts';
 import type { AddressOwner } from '../../pools/assign.ts';
 import { Holdings } from '../../pools/holdings.ts';
@@ -51,7 +52,11 @@ export function openAddresses(options: AgentOptions, host: AddressHost): Virtual
     members: host.members ?? new StaticMembers(toWritten(settings.members ?? [])),
     keys: host.keys ?? new FileKeys(path, isAlone, (problem) => report('heartbeat keys', problem)),
     assignments: () => ports.assignments,
-    portsOf: (owner) => [...served.of(owner), ...listOtherPorts(owner, inventory, options)],
+    portsOf: (owner) => [
+      ...served.of(owner),
+      ...listSitePortsOf(owner, ports.sitePorts),
+      ...listOtherPorts(owner, inventory, options),
+    ],
     nodesOf: (owner) => listLocalNodes(owner, inventory),
     labelsOfNode: (node) => inventory.get('Node', node)?.meta.labels,
     findInterface,
@@ -107,6 +112,16 @@ class ServedPorts {
     }
     return this.#index.get(kind === 'Router' ? '' : address.text) ?? [];
   }
+}
+
+/** Ports of listeners for hosts, which the kernel translates to HAProxy. */
+function listSitePortsOf({ kind, address }: AddressOwner, sites: SitePorts): readonly ServedPort[] {
+  if (kind === 'Service') return [];
+  const place = kind === 'Router' ? undefined : address;
+  return [...sites].flatMap(([key, refusal]) => {
+    const port = Number.parseInt(key, 10);
+    return refusal === undefined && key === sitePortKey(port, place) ? [{ protocol: 'TCP' as const, port }] : [];
+  });
 }
 
 /** Ports that other parts serve: HAProxy for the router, kube-proxy for Services. */

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { type ChildProcess, spawn } from 'node:child_process';
+import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -11,8 +11,8 @@ import { addresses as at } from '../../../lab/names.ts';
 import { asPrivileged } from '../../../lab/rights.ts';
 import { until } from '../../../until.ts';
 
-/** Programs and their containers. */
-const containers = { 'ingress-agent': 'ingress-agent', 'ingress-addresses': 'addresses' } as const;
+/** Programs and their containers. The agent runs HAProxy, so it gets the rights of all containers. */
+const containers = { 'ingress-agent': undefined, 'ingress-addresses': 'addresses' } as const;
 const created = (second: number) => new Date(Date.UTC(2026, 0, 1, 0, 0, second)).toISOString();
 const pool = { 4: '192.168.12.200-192.168.12.203', 6: '2001:db8:12::200-2001:db8:12::203' } as const;
 const asked = ['192.168.12.200', '192.168.12.201', '192.168.12.202'] as const;
@@ -126,6 +126,11 @@ describe('ports of Gateways with virtual addresses', () => {
       routerAddress,
       '--addresses-directory',
       join(folder, 'addresses'),
+      '--haproxy-directory',
+      join(folder, 'haproxy'),
+      '--http-port=8081',
+      '--https-port=8444',
+      '--listener-ports=61000-61003',
     ];
     run('ingress-agent', ...options);
     run('ingress-addresses', '--directory', join(folder, 'addresses'));
@@ -243,8 +248,29 @@ describe('ports of Gateways with virtual addresses', () => {
     assert.equal(await reach(asked[0], 53), 'ECONNREFUSED');
   });
 
+  it('serve listeners for hosts with HAProxy at an address', async () => {
+    manifests.remove('three');
+    const web = asked[2];
+    const { spec, ...rest } = gateway({ name: 'web', port: 80, second: 7, addresses: [web] });
+    manifests.write('web', { ...rest, spec: { ...spec, listeners: [{ name: 'main', protocol: 'HTTP', port: 80 }] } });
+    const script = `fetch('http://${web}/').then(({ status }) => console.log(status), ({ cause }) => console.log(cause.code))`;
+    const ask = () =>
+      execFileSync('ip', ['netns', 'exec', lab.netns('outsider'), process.execPath, '-e', script])
+        .toString()
+        .trim();
+    let answer = '';
+    // Without a route, a listener answers 404. Anything else is not the listener.
+    const isServed = () => {
+      answer = ask();
+      return answer === '404';
+    };
+    await until(isServed, () => ({ answer, log: log.slice(-3000) }), 20_000);
+    assert.equal(await reach(web, 8081), 'ECONNREFUSED');
+    assert.equal(await reach(web, 61_000), 'ECONNREFUSED');
+  });
+
   it("reject an address outside the pools, also if it is the node's", async () => {
-    manifests.write('far', gateway({ name: 'far', port: 80, second: 7, addresses: [at.node[4]] }));
+    manifests.write('far', gateway({ name: 'far', port: 80, second: 8, addresses: [at.node[4]] }));
     await expectStatus('far', 'False AddressNotUsable ');
   });
 });
