@@ -105,9 +105,7 @@ export class IngressAgent implements SourceSink {
   /** Prepares {@link takeOver}. Resolves to whether it would not cause a delay now. Never rejects. */
   async prepare(): Promise<boolean> {
     if (this.obstacle !== undefined) return false;
-    for (const { plane, isPaused } of this.#runners) {
-      if (isPaused) await plane.prepare?.().catch((error: unknown) => this.report(plane.name, String(error)));
-    }
+    await this.#prepare(this.#runners.filter(({ isPaused }) => isPaused));
     return this.obstacle === undefined;
   }
 
@@ -158,8 +156,21 @@ export class IngressAgent implements SourceSink {
   }
 
   #begin(): void {
-    this.#isSynced = true;
-    this.#noteChange();
+    const waiting = this.#runners.filter(({ isPaused }) => isPaused);
+    const begin = (): void => {
+      this.#isSynced = true;
+      this.#noteChange();
+    };
+    if (waiting.length === 0) begin();
+    // HAProxy shares its sockets with the previous pod's, so it must know the ports of listeners when it starts.
+    else void this.#prepare(waiting).then(begin);
+  }
+
+  /** Never rejects. */
+  async #prepare(runners: readonly PlaneRunner[]): Promise<void> {
+    for (const { plane } of runners) {
+      await plane.prepare?.().catch((error: unknown) => this.report(plane.name, String(error)));
+    }
   }
 
   /** Publishes the statuses again, because something outside the objects has changed. */

@@ -128,6 +128,7 @@ export async function startDaemon(
       addresses: () => ({ addresses: ports.gatewayAddresses, assignments: book.refresh() }),
       sitePorts: () => ports.sitePorts,
     },
+    () => ports.isOwner,
   );
   const { plane: http, gateways: sites } = opened ?? {};
   const httpMetrics = http && new HttpMetrics(metrics.registry, options.http?.serverThreshold ?? 0);
@@ -238,13 +239,15 @@ function openHttp(
   { http, dryRun, ports }: AgentOptions,
   parts: Omit<HttpParts, 'certificate' | 'sources' | 'listenerRules'>,
   views: Pick<GatewaySiteSettings, 'addresses' | 'sitePorts'>,
+  isOwner: () => boolean,
 ): { readonly plane: HttpPlane; readonly gateways?: GatewaySites } | undefined {
   if (http === undefined || dryRun) return undefined;
   const certificate = new DefaultCertificate(http.certificate);
   const className = http.settings.policy.gatewayClass;
   const { sources, gateways } = openSiteSources(parts.inventory, http, { className, ...views });
   const { gateways: slots } = http.settings;
-  const listenerRules = slots && new ListenerRules(ports.name, { from: slots.ports.http.from, to: slots.ports.tls.to });
+  const span = slots && { from: slots.ports.http.from, to: slots.ports.tls.to };
+  const listenerRules = span && new ListenerRules(ports.name, span, isOwner);
   const plane = new HttpPlane(http.settings, {
     ...parts,
     sources,

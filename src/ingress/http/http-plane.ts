@@ -60,9 +60,11 @@ export interface HttpParts {
   readonly listenerRules?: TranslationRules;
 }
 
-/** Applies and removes translations of ports. Both throw. */
+/** Applies and removes translations of ports. All throw. */
 export interface TranslationRules {
+  /** Does nothing while another agent of this node applies the ports. */
   apply(translations: readonly Translation[]): void;
+  /** Does nothing while another agent of this node applies the ports. */
   remove(): void;
 }
 

@@ -155,6 +155,7 @@ export class PortPlane implements DataPlane {
     this.#refreshAddresses();
     this.#listeners.refresh();
     this.#desired = this.#computeDesired(this.#journal.take());
+    this.#noteSitePorts(this.#desired.admissions);
     this.#isPrepared = true;
   }
 
@@ -188,6 +189,11 @@ export class PortPlane implements DataPlane {
   /** Returns why connections to a port, `tcp/13306`, would be rejected here, for health checks of load balancers. */
   describePort(part: string): string | undefined {
     return describeOpenPort(this.#applied.ports, part);
+  }
+
+  /** Whether this agent, and no other one of the node, applies ports. */
+  get isOwner(): boolean {
+    return this.#host !== undefined && !this.#isStopped;
   }
 
   /** Result of every request for a port. Undefined before the first sync. */

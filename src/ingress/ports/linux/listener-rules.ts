@@ -12,15 +12,26 @@ import {
 export class ListenerRules {
   readonly #agent: string;
   readonly #ports: ListenerPorts;
+  readonly #isOwner: () => boolean;
   #installed: NftDocument | undefined;
 
-  constructor(agent: string, ports: ListenerPorts) {
+  /** @param isOwner whether this agent, and no other one of the node, applies ports */
+  constructor(agent: string, ports: ListenerPorts, isOwner: () => boolean = () => true) {
     this.#agent = agent;
     this.#ports = ports;
+    this.#isOwner = isOwner;
   }
 
-  /** Applies translations in one transaction. Throws KernelError; the previous ones then stay active. */
+  /**
+   * Applies translations in one transaction, if this agent is the owner. Throws KernelError; the previous ones then
+   * stay active.
+   */
   apply(translations: readonly ListenerTranslation[]): void {
+    if (!this.#isOwner()) {
+      // Another agent writes the table, which has to be replaced as a whole later.
+      this.#installed = undefined;
+      return;
+    }
     const wanted = compileListeners(this.#agent, this.#ports, translations);
     const before = this.#installed;
     if (isDeepStrictEqual(before, wanted)) return;
@@ -31,9 +42,10 @@ export class ListenerRules {
     this.#installed = wanted;
   }
 
-  /** Removes the table. Throws KernelError. */
+  /** Removes the table, if this agent is the owner. Throws KernelError. */
   remove(): void {
     this.#installed = undefined;
+    if (!this.#isOwner()) return;
     runNft(['-f', '-'], removeTable(listenerTable(this.#agent)));
   }
 }

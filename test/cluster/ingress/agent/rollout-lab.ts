@@ -140,6 +140,22 @@ export class AgentPod {
   }
 }
 
+/** A Gateway with one listener for HTTP, and its route. */
+function makeGateway(service: string, port: number): readonly KubernetesObject[] {
+  const apiVersion = 'gateway.networking.k8s.io/v1';
+  const metadata = { name: 'gateway', namespace: 'shop', uid: 'gateway', creationTimestamp: '2026-01-01T00:00:00Z' };
+  const spec = { parentRefs: [{ name: 'gateway' }], rules: [{ backendRefs: [{ name: service, port: 8080 }] }] };
+  return [
+    {
+      apiVersion,
+      kind: 'Gateway',
+      metadata,
+      spec: { gatewayClassName: 'ours', listeners: [{ name: 'http', protocol: 'HTTP', port }] },
+    },
+    { apiVersion, kind: 'HTTPRoute', metadata: { ...metadata, uid: 'gateway-route' }, spec },
+  ];
+}
+
 /** A node on which pods of the agent are replaced, a server behind it, and a client outside. */
 export class RolloutLab {
   readonly lab: Lab;
@@ -167,6 +183,7 @@ export class RolloutLab {
       service('web', 8080),
       endpointSlice('web', 8080, [{ address: at.pod[4], node: 'node' }]),
       makeRoute('web', 13306),
+      ...makeGateway('web', 8090),
     );
     for (let one = 0; one < routes; one++) world.manifests.write(`route${one}`, makeRoute(`route${one}`, 13_400 + one));
     return world;
@@ -188,7 +205,8 @@ export class RolloutLab {
 
   /** Starts a pod. @param uid absent: as a version that cannot hand over, with a folder of its own */
   startPod(uid?: string, ...options: readonly string[]): AgentPod {
-    const more = ['--manifests', this.manifests.directory, '--node-name', 'node', ...options];
+    const gateways = ['--gateway-class', 'ours', '--listener-ports=61000-61003'];
+    const more = ['--manifests', this.manifests.directory, '--node-name', 'node', ...gateways, ...options];
     const pod = new AgentPod(
       this.lab.netns('node'),
       uid === undefined ? {} : { POD_UID: uid },
@@ -203,11 +221,12 @@ export class RolloutLab {
     return this.#pods.map(({ log }) => log.slice(-3000)).join('\n');
   }
 
-  /** Starts requests to the host and the port of the Route `web`. */
+  /** Starts requests to the host and the port of the Route `web`, and to a listener of a Gateway. */
   async startLoad(): Promise<void> {
     await this.find(placeOf('web.test', 80));
-    await this.find(placeOf('web.test', 13306));
-    await this.#client.tell({ do: 'start', places: [placeOf('web.test', 80), placeOf('web.test', 13306)] });
+    const places = [placeOf('web.test', 80), placeOf('web.test', 13306), placeOf('gateway.test', 8090)];
+    for (const place of places.slice(1)) await this.find(place);
+    await this.#client.tell({ do: 'start', places });
   }
 
   async stopLoad(releases = true): Promise<LoadReport> {
