@@ -106,6 +106,16 @@ describe('manifests', function () {
     assert.ok(connections >= Number(httpOptionTable['max-connections'].initial), `${connections}`);
   });
 
+  it('let a second pod start on a node during a rollout of pods on its network', () => {
+    for (const { kind, metadata, spec } of render('default')) {
+      if (kind !== 'DaemonSet' || spec.template.spec.hostNetwork !== true) continue;
+      if (spec.updateStrategy?.rollingUpdate?.maxSurge === undefined) continue;
+      // The scheduler admits one pod per node and host port, and on the host's network every declared port is one.
+      for (const { name, ports } of spec.template.spec.containers)
+        assert.equal(ports, undefined, `${metadata.name}/${name}`);
+    }
+  });
+
   it('let a kubelet probe every program at its address', () => {
     for (const { kind, metadata, spec } of render('default')) {
       if (kind !== 'Deployment' && kind !== 'DaemonSet') continue;
