@@ -30,12 +30,16 @@ export class Succession {
    * system's error in that case; later errors go to `onError`, and the next attempt follows.
    */
   await(onTurn: () => void, onError: (error: unknown) => void): void {
-    if (this.#advance()) return onTurn();
+    if (this.#advance()) {
+      onTurn();
+      return;
+    }
     this.#timer = setInterval(() => {
       try {
         if (!this.#advance()) return;
       } catch (error) {
-        return onError(error);
+        onError(error);
+        return;
       }
       clearInterval(this.#timer);
       onTurn();
