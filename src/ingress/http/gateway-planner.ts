@@ -1,4 +1,5 @@
 import { isDeepStrictEqual } from 'node:util';
+import { MapDraft } from '../../base/model/layered-map.ts';
 import { byAge } from '../claims/order.ts';
 import type { Certificate } from '../haproxy/model.ts';
 import type { Gateways, TlsName, VirtualHost } from '../haproxy/rule.ts';
@@ -33,7 +34,7 @@ export class GatewayPlanner {
   readonly #preparer: RequestPreparer;
   readonly #rules = new Map<ListenerId, Map<string, NameRules>>();
   readonly #checked = new Map<ListenerId, CheckedListener>();
-  readonly #hosts = new Map<string, VirtualHost>();
+  #hosts = new MapDraft<string, VirtualHost>(new Map());
   readonly #outcomes = new GatewayOutcomes();
   readonly #dirty = new Map<ListenerId, Set<string>>();
   readonly #slots: GatewaySlots | undefined;
@@ -154,7 +155,7 @@ export class GatewayPlanner {
       const keys = new Set<string>();
       for (const place of this.#places.places)
         for (const pattern of this.#listPatterns(place)) keys.add(this.#planHost(place, pattern));
-      for (const key of this.#hosts.keys()) if (!keys.has(key)) this.#hosts.delete(key);
+      for (const key of [...this.#hosts.keys()]) if (!keys.has(key)) this.#hosts.delete(key);
       return;
     }
     for (const place of this.#places.places) {
@@ -211,8 +212,10 @@ export class GatewayPlanner {
           ({ id }) => this.#checked.get(id)?.problem === undefined,
         ),
       );
+    const hosts = this.#hosts.finish();
+    this.#hosts = new MapDraft(hosts);
     const gateways: Gateways = {
-      hosts: new Map(this.#hosts),
+      hosts,
       tlsNames: new Map(tlsNames.map((name): [string, TlsName] => [name.key, this.#sameName(name)])),
       places: new Map(places.flatMap(({ at, name }) => at.map((one): [string, string] => [one, name]))),
       ports: slots.ports,
@@ -220,7 +223,26 @@ export class GatewayPlanner {
       defaults,
     };
     const listeners = [...this.#listeners.values()].map((one) => this.#judgeListener(one, slots));
-    return { gateways, certificates, ...this.#outcomes.list(), listeners, translations: slots.translations };
+    const { served, refused, backends } = this.#outcomes.list();
+    let lists: Pick<GatewayPlan, 'served' | 'refused'> | undefined;
+    // On demand: only reports need the lists.
+    const list = () => {
+      lists ??= { served: [...served.values()], refused: [...refused.values()] };
+      return lists;
+    };
+    return {
+      gateways,
+      certificates,
+      backends,
+      listeners,
+      translations: slots.translations,
+      get served() {
+        return list().served;
+      },
+      get refused() {
+        return list().refused;
+      },
+    };
   }
 
   #sameName(name: TlsName): TlsName {
