@@ -19,7 +19,7 @@ import { GatewayPlanner } from './gateway-planner.ts';
 import type { GatewayPlanSettings } from './gateway-slots.ts';
 import type { ServedSite, UnfitSite } from './served-site.ts';
 import { listUsed } from './site-uses.ts';
-import { makePassthrough, makeSites, nameOf } from './sites.ts';
+import { everyHost, makeCeded, makePassthrough, makeSites, nameOf } from './sites.ts';
 
 /** Settings of the decisions about hosts and paths. */
 export interface HttpDesiredSettings {
@@ -143,6 +143,8 @@ export class SitePlanner {
   readonly #gateways: GatewayPlanner;
   readonly #claims: SharedClaims;
   readonly #keyPairs = new Map<string, { readonly uid: string; readonly keyPair: KeyPair | undefined }>();
+  /** Hosts of requests at listeners, for which there are sites without paths. */
+  #ceded: ReadonlySet<string> = new Set();
   #desired: DesiredSites | undefined;
 
   constructor(
@@ -158,8 +160,8 @@ export class SitePlanner {
     this.#book = new CertificateBook(settings.readsSecrets ? secrets : undefined, settings.keys);
     this.#hostGroups = new HostGroups();
     this.#certificates = new CertificateList(settings.hasHttp2);
-    const { policy, defaults, gateways } = settings;
-    const parts = { policy, defaults, finder: this.finder, book: this.#book, settings: gateways };
+    const { policy, defaults, gateways, hasHttp2 } = settings;
+    const parts = { policy, defaults, finder: this.finder, book: this.#book, settings: gateways, hasHttp2 };
     this.#gateways = new GatewayPlanner(parts);
     this.#claims = new SharedClaims(gateways?.own, this.#hostGroups);
   }
@@ -281,7 +283,12 @@ export class SitePlanner {
       for (const site of makeSites(group.served, before?.sites)) sites.set(site.host, site);
       for (const entry of makePassthrough(group.served, before?.passthrough)) passthrough.set(entry.host, entry);
     }
-    const gateway = this.#gateways.compute((request) => this.#claims.findRival(request));
+    for (const host of this.#ceded) if (sites.get(host)?.ceded !== undefined) sites.delete(host);
+    const gateway = this.#gateways.compute((request) => this.#claims.findRival(request), sites.has(everyHost));
+    const wildcards = new Set([...sites.keys(), ...passthrough.keys()].filter((host) => host.startsWith('*.')));
+    const ceded = makeCeded(gateway.served, (one) => this.#claims.portOf(one), wildcards, before?.sites);
+    this.#ceded = new Set(ceded.map(({ host }) => host));
+    for (const site of ceded) sites.set(site.host, site);
     const known = before?.gateway.backends ?? noGatewayPlan.backends;
     for (const id of changedKeys(known, gateway.backends)) {
       const backend = gateway.backends.get(id);
