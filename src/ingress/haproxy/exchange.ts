@@ -62,7 +62,10 @@ function attemptOf(limit: HttpBackend['limit']): number | undefined {
 }
 
 /** Returns the limit of the whole exchange: without one, that of all tries. */
-function wholeOf({ limit, retry }: Pick<HttpBackend, 'limit' | 'retry'>): number | undefined {
+function wholeOf({ limit, retry }: {
+  readonly limit: HttpBackend['limit'];
+  readonly retry: HttpBackend['retry'];
+}): number | undefined {
   if (limit === undefined) return undefined;
   const { whole, attempt } = limit;
   return whole ?? (attempt === undefined ? undefined : attempt * (1 + (retry?.attempts ?? 0)));

@@ -1,6 +1,6 @@
 import { certificateFile, certificateList, defaultCertificateFile, listLine, listOf } from './command.ts';
 import { renderDefaults } from './common.ts';
-import { exchangeSettings, usesScript } from './exchange.ts';
+import { exchangeSettings } from './exchange.ts';
 import { exchangeFile, exchangeScript } from './exchange-script.ts';
 import type { Loopback } from './frontend-parts.ts';
 import { renderFrontends } from './frontends.ts';
@@ -33,7 +33,7 @@ export function renderConfiguration(
 ): Map<string, string> {
   const { settings } = inForce.state;
   return new Map([
-    ['conf/00-global.cfg', renderGlobal(settings, place, generation, [...inForce.state.backends.values()].some(usesScript))],
+    ['conf/00-global.cfg', renderGlobal(settings, place, generation, inForce.layout.hasScript)],
     ['conf/10-defaults.cfg', renderDefaults(settings, inForce.layout.editedHeaders)],
     ['conf/20-frontends.cfg', renderFrontends(settings, loopback)],
     ...renderShards(inForce, new Set(Array.from({ length: shardCount }, (_, shard) => shard))),

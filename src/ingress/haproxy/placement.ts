@@ -70,7 +70,7 @@ class Placement {
   }
 
   result(): Placed {
-    const { authorities, editedHeaders } = this.#before.layout;
+    const { authorities, editedHeaders, hasScript } = this.#before.layout;
     const layout: Layout = {
       sections: this.#sections,
       spares: this.#spares,
@@ -79,6 +79,7 @@ class Placement {
       tenancies: this.#tenancies,
       authorities,
       editedHeaders,
+      hasScript,
     };
     return { backends: this.#backends, layout, rerouted: this.#rerouted };
   }
