@@ -14,7 +14,7 @@ import type { ServerLine } from './section.ts';
  * restarted supervisor can resume. The state is distributed over as many files as the sections. If a file is
  * incomplete, or of another version of this program, the supervisor reloads HAProxy instead.
  */
-const version = 3;
+const version = 4;
 
 interface MainFile {
   readonly settings: Omit<Settings, 'tls'> & { readonly tls: Omit<Settings['tls'], 'defaultCertificate'> };
@@ -26,6 +26,7 @@ interface MainFile {
   readonly tenancies: [string, Tenancy][];
   readonly known: readonly string[];
   readonly editedHeaders: readonly string[];
+  readonly hasScript: boolean;
   readonly gateways: GatewaysFile;
 }
 
@@ -57,6 +58,7 @@ export function rememberMain({ state, layout }: InForce): Files {
     tenancies: [...layout.tenancies],
     known: [...layout.authorities],
     editedHeaders: [...layout.editedHeaders],
+    hasScript: layout.hasScript,
     gateways: {
       tlsNames: [...state.gateways.tlsNames.values()],
       places: [...state.gateways.places],
@@ -131,6 +133,7 @@ export async function recall(folder: string): Promise<InForce | undefined> {
       tenancies: new Map(main.tenancies),
       authorities: new Set(main.known),
       editedHeaders: new Set(main.editedHeaders),
+      hasScript: main.hasScript,
     };
     return { state, layout };
   } catch {
