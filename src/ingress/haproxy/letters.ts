@@ -19,6 +19,7 @@ export const letters = {
     string
   >,
   allowList: 'a',
+  guard: 'G',
   limits: 'l',
   timeoutServer: 't',
   timeoutTunnel: 'u',
