@@ -3,7 +3,7 @@ import { gatewayEntries } from './gateway-entries.ts';
 import type { InForce } from './layout.ts';
 import { type MapName, type Maps, mapNames } from './maps.ts';
 import type { Certificate, SitePath } from './model.ts';
-import { ceded, onward, plainEntries, secureEntries } from './paths.ts';
+import { ceded, guardEntries, onward, plainEntries, secureEntries } from './paths.ts';
 import { checkHost, checkMapValue } from './quote.ts';
 import { routeOf } from './route.ts';
 import { makeSection } from './section.ts';
@@ -37,6 +37,7 @@ export function siteEntries(inForce: InForce, host: string): Maps {
   return new Map([
     ['plain', plainEntries(site, (path) => route(path, path.plain === 'redirect'))],
     ['secure', secureEntries(site, (path) => route(path, false))],
+    ['guarded', guardEntries(site)],
   ]);
 }
 
