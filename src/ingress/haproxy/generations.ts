@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { accuse, findFault, listSuspects, readAlerts } from './culprit.ts';
 import type { Disk } from './disk.ts';
 import { allEntries } from './entries.ts';
-import { type Files, renderConfiguration, renderFiles, shardCount } from './files.ts';
+import { type Files, renderConfiguration, renderFiles } from './files.ts';
 import type { Loopback } from './frontend-parts.ts';
 import type { Place } from './global.ts';
 import { freshLayout, type InForce } from './layout.ts';
@@ -10,6 +10,7 @@ import { rememberMain, rememberShards } from './memory.ts';
 import type { HttpState } from './model.ts';
 import type { HaproxyProcess } from './process.ts';
 import type { EngineOptions } from './report.ts';
+import { allShards } from './shards.ts';
 import { type Refusal, siftState } from './sift.ts';
 
 /** Renders the files for a new HAProxy and finds the parts that it rejects. */
@@ -80,8 +81,7 @@ export class Generations {
   #render(state: HttpState, generation: string): { readonly inForce: InForce; readonly files: Files } {
     const inForce: InForce = { state, layout: freshLayout(state) };
     const files = renderFiles(inForce, allEntries(inForce), this.#place(), this.#loopback(), generation);
-    const all = new Set(Array.from({ length: shardCount }, (_, shard) => shard));
-    for (const part of [rememberMain(inForce), rememberShards(inForce, all)]) {
+    for (const part of [rememberMain(inForce), rememberShards(inForce, allShards)]) {
       for (const [path, content] of part) files.set(path, content);
     }
     return { inForce, files };
