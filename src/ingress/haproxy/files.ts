@@ -4,7 +4,7 @@ import type { Loopback } from './frontend-parts.ts';
 import { renderFrontends } from './frontends.ts';
 import { innerFiles, innerNumbers } from './gateway-names.ts';
 import { type Place, renderGlobal } from './global.ts';
-import { type InForce, spareSections } from './layout.ts';
+import { type InForce, listFreeSections } from './layout.ts';
 import type { MapName, Maps } from './maps.ts';
 import type { HttpState, Settings } from './model.ts';
 import { listsOf, networksMap, renderNetworksFile } from './networks.ts';
@@ -27,20 +27,32 @@ export function renderConfiguration(
   loopback: Loopback,
   generation: string,
 ): Map<string, string> {
+  return new Map([...renderFrame(inForce, place, loopback, generation), ...renderShards(inForce, allShards)]);
+}
+
+/** Renders the configuration without the files of backends. */
+function renderFrame(
+  inForce: InForce,
+  place: Place,
+  loopback: Loopback,
+  generation: string,
+): readonly [path: string, content: string][] {
   const { settings } = inForce.state;
-  return new Map([
+  return [
     ['conf/00-global.cfg', renderGlobal(settings, place, generation)],
     ['conf/10-defaults.cfg', renderDefaults(settings, inForce.layout.editedHeaders)],
     ['conf/20-frontends.cfg', renderFrontends(settings, loopback)],
-    ...renderShards(inForce, allShards),
-  ]);
+  ];
 }
 
 /** Renders all files that a new HAProxy reads. Throws {@link UnfitValue}. */
 export function renderFiles(inForce: InForce, maps: Maps, place: Place, loopback: Loopback, generation: string): Files {
   const { state } = inForce;
   const files: Files = new Map([
-    ...renderConfiguration(inForce, place, loopback, generation),
+    ...renderFrame(inForce, place, loopback, generation),
+    ...Array.from(allShards, (shard): [string, Content] => {
+      return [shardFile(shard), () => renderShards(inForce, new Set([shard])).values()];
+    }),
     ...renderCertificateLists(inForce),
     [defaultCertificateFile, state.settings.tls.defaultCertificate],
     ...defaultCertificates(state),
@@ -133,10 +145,10 @@ export function defaultCertificates({ settings, gateways }: HttpState): Map<stri
 export function renderShards(inForce: InForce, some: ReadonlySet<number>): Map<string, string> {
   const texts = new Map<number, string[]>([...some].map((shard) => [shard, []]));
   for (const [id, section, shard] of sectionIndex.list(inForce.layout.sections, some)) {
-    if (id === section) texts.get(shard)?.push(renderSection(inForce, section, id));
+    if (id === section || inForce.state.backends.has(id)) texts.get(shard)?.push(renderSection(inForce, section, id));
   }
-  for (const [section, { shape, backend }] of spareSections(inForce)) {
-    texts.get(shardOf(section))?.push(renderSection(inForce, section, backend, shape));
+  for (const [section, shape] of listFreeSections(inForce.layout)) {
+    texts.get(shardOf(section))?.push(renderSection(inForce, section, undefined, shape));
   }
   return new Map([...texts].map(([shard, sections]) => [shardFile(shard), sections.sort().join('\n')]));
 }
