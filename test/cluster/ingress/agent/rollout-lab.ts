@@ -14,8 +14,10 @@ import { asPrivileged } from '../../../lab/rights.ts';
 import { until } from '../../../until.ts';
 
 const manifest = 'ingress/daemonset.yaml';
-/** Number of Routes and of Gateways that change in turn. New ones would need reloads of HAProxy, which a namespace gets few of. */
+/** Number of Routes that change in turn. New ones would need reloads of HAProxy, which a namespace gets few of. */
 const routes = 40;
+/** Number of Gateways that change in turn. */
+const gateways = 8;
 /** Changes that may wait at the same time, so that a busy machine is not kept busier. */
 const mostWaiting = 5;
 const created = '2026-01-01T00:00:00Z';
@@ -195,6 +197,8 @@ export class RolloutLab {
     );
     for (let one = 0; one < routes; one++) {
       world.manifests.write(`route${one}`, makeRoute(`route${one}`, 13_400 + one));
+    }
+    for (let one = 0; one < gateways; one++) {
       world.manifests.write(`gateway${one}`, ...makeGateway('web', 16_000 + one, `gateway${one}`));
     }
     return world;
@@ -216,8 +220,8 @@ export class RolloutLab {
 
   /** Starts a pod. @param uid absent: as a version that cannot hand over, with a folder of its own */
   startPod(uid?: string, ...options: readonly string[]): AgentPod {
-    const gateways = ['--gateway-class', 'ours', '--listener-ports=61000-61127'];
-    const more = ['--manifests', this.manifests.directory, '--node-name', 'node', ...gateways, ...options];
+    const listeners = ['--gateway-class', 'ours', '--listener-ports=61000-61031'];
+    const more = ['--manifests', this.manifests.directory, '--node-name', 'node', ...listeners, ...options];
     const pod = new AgentPod(
       this.lab.netns('node'),
       uid === undefined ? {} : { POD_UID: uid },
@@ -254,10 +258,10 @@ export class RolloutLab {
   /** Gives a Route another host and another port, and a Gateway another port; resolves when all are in force. */
   async change(): Promise<Change> {
     const number = ++this.#changes;
-    const [name, one] = [`change${number}`, number % routes];
+    const [name, one, other] = [`change${number}`, number % routes, number % gateways];
     const at = performance.now();
     this.manifests.write(`route${one}`, makeRoute(`route${one}`, 14_000 + number, name));
-    this.manifests.write(`gateway${one}`, ...makeGateway('web', 17_000 + number, `gateway${one}`));
+    this.manifests.write(`gateway${other}`, ...makeGateway('web', 17_000 + number, `gateway${other}`));
     const [host, port, listener] = await Promise.all([
       this.find(placeOf(`${name}.test`, 80)),
       this.find(placeOf(`${name}.test`, 14_000 + number)),
