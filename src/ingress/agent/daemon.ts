@@ -128,7 +128,7 @@ export async function startDaemon(
       addresses: () => ({ addresses: ports.gatewayAddresses, assignments: book.refresh() }),
       sitePorts: () => ports.sitePorts,
     },
-    () => ports.isOwner,
+    ports,
   );
   const { plane: http, gateways: sites } = opened ?? {};
   const httpMetrics = http && new HttpMetrics(metrics.registry, options.http?.serverThreshold ?? 0);
@@ -239,7 +239,7 @@ function openHttp(
   { http, dryRun, ports }: AgentOptions,
   parts: Omit<HttpParts, 'certificate' | 'sources' | 'listenerRules'>,
   views: Pick<GatewaySiteSettings, 'addresses' | 'sitePorts'>,
-  isOwner: () => boolean,
+  owner: Pick<PortPlane, 'isOwner' | 'duringOwnChange'>,
 ): { readonly plane: HttpPlane; readonly gateways?: GatewaySites } | undefined {
   if (http === undefined || dryRun) return undefined;
   const certificate = new DefaultCertificate(http.certificate);
@@ -247,7 +247,8 @@ function openHttp(
   const { sources, gateways } = openSiteSources(parts.inventory, http, { className, ...views });
   const { gateways: slots } = http.settings;
   const span = slots && { from: slots.ports.http.from, to: slots.ports.tls.to };
-  const listenerRules = span && new ListenerRules(ports.name, span, isOwner);
+  const during = (change: () => void): void => owner.duringOwnChange(change);
+  const listenerRules = span && new ListenerRules(ports.name, span, () => owner.isOwner, during);
   const plane = new HttpPlane(http.settings, {
     ...parts,
     sources,
