@@ -43,6 +43,8 @@ const fileSchema = z.object({
  * file is replaced atomically after a change. Errors go to `report`.
  */
 export class StatusFile implements StatusSink {
+  /** The last ones that were known. */
+  #ingressAddresses: readonly string[] = [];
   readonly #path: string;
   readonly #identity: RouterIdentity;
   readonly #report: (problem: string | undefined) => void;
@@ -74,8 +76,9 @@ export class StatusFile implements StatusSink {
     reports?: GatewayReports,
     problems: readonly string[] = [],
     _addresses?: unknown,
-    addresses: readonly string[] = [],
+    ingressAddresses?: readonly string[],
   ): void {
+    this.#ingressAddresses = ingressAddresses ?? this.#ingressAddresses;
     const now = new Date(this.#clock());
     const entries = statuses.flatMap((status) =>
       status.kind === undefined ? (this.#makeEntry(status, now) ?? []) : [],
@@ -85,7 +88,7 @@ export class StatusFile implements StatusSink {
     const gateways = this.#gateways.list(reports, now);
     const routes = entries.length === 0 ? '[]' : `[\n${entries.map(({ text }) => text).join(',\n')}\n  ]`;
     const more = gateways.length === 0 ? '' : `,\n  "gateways": ${indent(JSON.stringify(gateways, undefined, 2), 2)}`;
-    const ingresses = this.#listIngresses(statuses, addresses);
+    const ingresses = this.#listIngresses(statuses, this.#ingressAddresses);
     const served = ingresses.length === 0 ? '' : `,\n  "ingresses": [\n${ingresses.join(',\n')}\n  ]`;
     const listed = problems.length === 0 ? '' : `,\n  "problems": ${indent(JSON.stringify(problems, undefined, 2), 2)}`;
     const text = `{\n  "routes": ${routes}${served}${more}${listed}\n}\n`;
