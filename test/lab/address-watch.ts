@@ -48,7 +48,7 @@ export class AddressWatch {
   }
 
   /** Waits until different nodes hold the addresses, every node knows them, and clients reach them; returns them. */
-  async settle(): Promise<Map<string, NodeName>> {
+  async settle(longest = 20_000): Promise<Map<string, NodeName>> {
     const holders = new Map<string, NodeName>();
     const isCalm = async (): Promise<boolean> => {
       await pause(100);
@@ -64,7 +64,7 @@ export class AddressWatch {
         return this.#addresses.every((address) => this.#lab.sight(node, address)?.holder === holders.get(address));
       });
     };
-    await until(isCalm, () => [nodeNames.map((node) => this.#lab.state(node)), this.#lab.log], 20_000);
+    await until(isCalm, () => [nodeNames.map((node) => this.#lab.state(node)), this.#lab.log], longest);
     for (const address of this.#addresses) {
       await this.#lab.ask(address);
       await this.#lab.answering(address, (node) => node === holders.get(address));

@@ -18,9 +18,10 @@ function render(state: HttpState): string {
   };
   const files = renderFiles(inForce, allEntries(inForce), place, loopback, 'gen-1');
   return [...files]
+    .map(([path, content]) => [path, typeof content === 'string' ? content : [...content()].join('')] as const)
     .filter(([path, content]) => !path.endsWith('.pem') && content !== '')
     .sort(([a], [b]) => (a < b ? -1 : 1))
-    .map(([path, content]) => `=== ${path}\n${typeof content === 'string' ? content : [...content()].join('')}`)
+    .map(([path, content]) => `=== ${path}\n${content}`)
     .join('\n');
 }
 
@@ -143,6 +144,14 @@ describe('Files of HAProxy', () => {
           settings: makeSettings({
             tls: { defaultCertificate: 'PEM', minVersion: 'TLSv1.2', strictSni: false },
             gateways: { ports: { http: { from: 61_000, to: 61_001 }, tls: { from: 61_002, to: 61_003 } }, inner: 1 },
+            log: {
+              target: { kind: 'stdout' },
+              facility: 'local1',
+              level: 'info',
+              maxLength: 1024,
+              captureRequestHeaders: [],
+              captureResponseHeaders: [],
+            },
             spareBackends: 0,
           }),
           backends: [makeBackend(target.backend, [makeServer('pod:web', '10.1.2.3', 8080)], { http: {} })],
