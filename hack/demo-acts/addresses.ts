@@ -68,8 +68,9 @@ async function playDeath(stage: Stage, lab: AddressLab): Promise<void> {
   await lab.kill(dead);
   const spans = [...before, ...(await lab.answering(address, (node) => node !== dead))];
   const { from, to } = outageOf(spans, dead);
-  stage.claim(`${to - from} ms later, answers come from another node than`, dead, /^[abc]$/);
-  const next = spans.at(-1)?.node;
+  const next = spans.at(-1)?.node ?? '';
+  const living = new RegExp(`^[${nodeNames.filter((node) => node !== dead).join('')}]$`);
+  stage.claim(`${to - from} ms after the last answer of node ${dead}, the answering node`, next, living);
   const { text } = await lab.tell('client', { do: 'reach', host: address, port: ports.local, timeout: 5000 });
   stage.claim('client → tcp 80', `${text}`, `${next} hello`);
 }

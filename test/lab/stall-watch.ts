@@ -35,6 +35,13 @@ export class StallWatch {
     );
   }
 
+  /** Returns the longest stall since a moment in milliseconds. */
+  async longest(from: number): Promise<number> {
+    await this.during(from, from);
+    const stalls = this.#probes.flatMap((probe) => probe.stalls);
+    return Math.max(0, ...stalls.filter((one) => one.from >= from).map((one) => one.to - one.from));
+  }
+
   /** Returns the milliseconds of the stalls within a time, of the process that stalled for longest. */
   async during(from: number, to: number): Promise<number> {
     const id = this.#next++;
