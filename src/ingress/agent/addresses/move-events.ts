@@ -18,8 +18,9 @@ const planned: ReadonlySet<Move['reason']> = new Set(['unheld', 'drain', 'share'
 export class MoveEvents {
   readonly #tell: (object: EventObject, words: EventWords) => void;
   readonly #assignments: () => Assignments;
-  /** Moves up to this moment were reported, or happened before this agent started. */
-  #reportedUntil: number;
+  readonly #startedAt: number;
+  /** The moves of the previous report. Their times do not tell which are new, because the clock may jump back. */
+  #known: ReadonlySet<string> | undefined;
 
   /** @param now milliseconds since 1970 */
   constructor(
@@ -29,13 +30,16 @@ export class MoveEvents {
   ) {
     this.#tell = tell;
     this.#assignments = assignments;
-    this.#reportedUntil = now;
+    this.#startedAt = now;
   }
 
   follow(state: AddressState | undefined): void {
-    const fresh = state?.moves.filter(({ at }) => at > this.#reportedUntil) ?? [];
-    for (const move of fresh) {
-      this.#reportedUntil = Math.max(this.#reportedUntil, move.at);
+    if (state === undefined) return;
+    const known = this.#known;
+    const isNew = (move: Move): boolean =>
+      known === undefined ? move.at > this.#startedAt : !known.has(JSON.stringify(move));
+    this.#known = new Set(state.moves.map((move) => JSON.stringify(move)));
+    for (const move of state.moves.filter(isNew)) {
       const owner = this.#assignments().owners.get(move.address);
       if (owner === undefined) continue;
       const kind = owner.kind === 'Router' ? 'IngressAddressPool' : owner.kind;

@@ -21,6 +21,9 @@ function told(owner: Partial<AddressOwner>, poolUid?: string): unknown[] {
   const state = { moves: [move] } as unknown as Parameters<MoveEvents['follow']>[0];
   events.follow(state);
   events.follow(state);
+  assert.equal(seen.length, poolUid === undefined ? 0 : 1);
+  // The clock has jumped back.
+  events.follow({ ...state, moves: [move, { ...move, from: 'b', to: 'a', at: 5 }] } as typeof state);
   return seen;
 }
 
@@ -30,12 +33,13 @@ describe('MoveEvents', () => {
   it('reports a move once, to the owner of the address', () => {
     const meta = { namespace: 'shop', name: 'web', uid: 'uid' } as NonNullable<AddressOwner['meta']>;
     const expected = ['gateway.networking.k8s.io/v1', 'Gateway', 'web', 'Warning', 'AddressMoved', message];
-    assert.deepEqual(told({ kind: 'Gateway', meta }, 'pool'), [expected]);
+    const back = [...expected.slice(0, -1), `${address} moved from node b to node a: node-lost`];
+    assert.deepEqual(told({ kind: 'Gateway', meta }, 'pool'), [expected, back]);
   });
 
   it("reports a move of the router's address to the pool, unless the pool is no object", () => {
     const expected = ['egress-router.io/v1alpha1', 'IngressAddressPool', 'lan', 'Warning', 'AddressMoved', message];
-    assert.deepEqual(told({ kind: 'Router' }, 'pool'), [expected]);
+    assert.deepEqual(told({ kind: 'Router' }, 'pool')[0], expected);
     assert.deepEqual(told({ kind: 'Router' }), []);
   });
 });
