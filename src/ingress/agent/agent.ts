@@ -25,8 +25,8 @@ export interface AgentParts {
   readonly holdingOf?: (address: string) => Holding;
   /** Results of virtual addresses. Absent: there are none. */
   readonly addresses?: () => AddressReports;
-  /** Addresses of the ingress nodes, for Ingresses. Absent: none is known. */
-  readonly nodeAddresses?: () => readonly string[];
+  /** Addresses at which clients reach Ingresses. Absent, or undefined: not known yet. */
+  readonly ingressAddresses?: () => readonly string[] | undefined;
   /** Decides about endpoints with node addresses. */
   readonly guard?: HostGuard;
   readonly status: StatusSink;
@@ -228,7 +228,7 @@ export class IngressAgent implements SourceSink {
       gateways,
       this.#problems.lines,
       this.#parts.addresses?.(),
-      this.#parts.nodeAddresses?.() ?? [],
+      this.#parts.ingressAddresses?.(),
     );
   }
 }

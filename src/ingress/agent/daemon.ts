@@ -36,6 +36,7 @@ import { AddressMetrics } from '../status/address-metrics.ts';
 import { AgentMetrics } from '../status/metrics.ts';
 import type { NodeRoster } from '../status/node-roster.ts';
 import { reportAddresses } from '../status/plan-addresses.ts';
+import { listRouterAddresses } from '../status/plan-ingress.ts';
 import type { StatusSink } from '../status/status.ts';
 import { StatusFile } from '../status/status-file.ts';
 import { renderStatusPage } from '../status/status-page.ts';
@@ -137,7 +138,8 @@ export async function startDaemon(
     inventory,
     planes: http === undefined ? [ports] : [ports, http],
     gateways: () => ports.gateways && { ...ports.gateways, ...(sites !== undefined && { sites }) },
-    nodeAddresses: () => ports.gatewayAddresses,
+    ingressAddresses: () =>
+      listRouterAddresses(ports.assignments.router, (address) => holdings.of(address), ports.gatewayAddresses),
     holdingOf: (address) => holdings.of(address),
     addresses: () =>
       reportAddresses({
