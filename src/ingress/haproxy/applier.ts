@@ -1,4 +1,5 @@
 import { rm, writeFile } from 'node:fs/promises';
+import { changedKeys } from '../../base/model/layered-map.ts';
 import { findBulk, readNewVersion, renderContent, renderNewVersion } from './bulk.ts';
 import { type Command, renderCommand } from './command.ts';
 import { applyToMaps, planChange } from './difference.ts';
@@ -75,12 +76,16 @@ export class Applier {
     return this.#inForce;
   }
 
-  /** Resumes from the state that HAProxy has loaded. */
-  enter(inForce: InForce, generation: string): void {
+  /**
+   * Resumes from the state that HAProxy has loaded.
+   *
+   * @param maps entries of the state; they change with it
+   */
+  enter(inForce: InForce, generation: string, maps = allEntries(inForce)): void {
     this.#inForce = inForce;
     this.#writtenAt = inForce;
     this.#generation = generation;
-    this.#maps = allEntries(inForce);
+    this.#maps = maps;
     this.#unwritten = [];
     this.#refusals = [];
     this.#since.clear();
@@ -235,7 +240,8 @@ export class Applier {
     const room = roomOf(before);
     const failures: string[] = [];
     try {
-      failures.push(...(await this.#lists.loadShort(backends.values())));
+      const changed = [...changedKeys(before.state.backends, backends)];
+      failures.push(...(await this.#lists.loadShort(changed.flatMap((id) => backends.get(id) ?? []))));
       const singly = commands.filter((command) => command.kind !== 'delete-entry' || !bulk.has(command.map));
       failures.push(...(await worker.give(singly.flatMap(renderCommand))));
       for (const map of bulk) {

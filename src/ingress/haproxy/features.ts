@@ -1,5 +1,6 @@
 import { editEntries } from './header-edits.ts';
 import { letters } from './letters.ts';
+import { mirrorsValue } from './mirrors.ts';
 import type {
   Backend,
   BackendRedirect,
@@ -38,6 +39,8 @@ export const featureMaps = [
   'redirect-path',
   'cors',
   'cors-origins',
+  'cors-wildcards',
+  'mirrors',
   'steering',
   'steered',
   'rewrite-host',
@@ -155,6 +158,8 @@ function flagsOf(backend: Backend, forwarded: ForwardedMode, redirect: boolean |
     http.bodySize !== undefined && letters.bodySize,
     http.forwardedPrefix !== undefined && letters.forwardedPrefix,
     http.cors !== undefined && letters.cors,
+    http.cors?.byFetch === true && letters.corsByFetch,
+    http.mirrors !== undefined && letters.mirrors,
     http.steering !== undefined && letters.steering,
     http.redirect !== undefined && `${letters.answerRedirect}${letters.redirectStatus[http.redirect.status]}`,
     backend.mode === 'http' && http.cookie === undefined && letters.noCookie,
@@ -186,8 +191,9 @@ export function featureEntries(backend: Backend, section: string): Map<FeatureMa
   if (rewrite?.prefix !== '') add('rewrite-prefix', rewrite?.prefix);
   add('rewrite-target', rewrite?.target);
   add('hsts', hsts);
-  add('guard', backend.http?.guard && guardValue(backend.http.guard));
-  const { bodySize, forwardedPrefix, redirect, cors, steering } = backend.http ?? {};
+  const { bodySize, forwardedPrefix, redirect, cors, steering, mirrors, guard } = backend.http ?? {};
+  add('mirrors', mirrors && mirrorsValue(mirrors, backend.tenant));
+  add('guard', guard && guardValue(guard));
   if (steering !== undefined) {
     add('steering', steeringValue(steering));
     entries.set('steered', steeredEntries(steering, section));
@@ -198,7 +204,10 @@ export function featureEntries(backend: Backend, section: string): Map<FeatureMa
   add('redirect-path', redirect?.path);
   if (cors !== undefined) {
     add('cors', corsValue(cors));
-    entries.set('cors-origins', new Map(cors.origins.map((origin) => [`${section}|${checkOrigin(origin)}`, origin])));
+    const { origins, wildcards } = sortOrigins(cors);
+    if (origins.length > 0)
+      entries.set('cors-origins', new Map(origins.map((origin) => [`${section}|${origin}`, origin])));
+    add('cors-wildcards', wildcards);
   }
   add('rewrite-host', rewriteHost && checkAuthority(rewriteHost));
   const request = editEntries(section, requestEdits, 'request');
@@ -220,6 +229,23 @@ function guardValue({ host, isCaseless, rules = noRules }: PathGuard): string {
 /** Returns scheme and host of a redirect. One that begins with `://` gets the scheme of the request. */
 function redirectBase({ scheme, host }: BackendRedirect): string | undefined {
   return host === undefined ? scheme && `${scheme}:` : `${scheme ?? ''}://${host}`;
+}
+
+/** Maximum length of the wildcards of one list of origins: they are compared as one text. */
+const longestWildcards = 8192;
+
+/** Returns origins that are keys, and wildcards of any number of labels as `,ORIGIN,ORIGIN,`. */
+function sortOrigins({ origins, byFetch }: Cors): {
+  readonly origins: readonly string[];
+  readonly wildcards?: string;
+} {
+  const all = origins.map((origin) => checkOrigin(origin).toLowerCase());
+  const wild = byFetch === true ? all.filter((origin) => origin !== '*' && origin.includes('*')) : [];
+  if (wild.length === 0) return { origins: all };
+  const wildcards = `,${wild.join(',')},`;
+  if (wildcards.length > longestWildcards)
+    throw new UnfitValue(`origins with wildcards of ${wildcards.length} characters: longer than ${longestWildcards}`);
+  return { origins: all.filter((origin) => !wild.includes(origin)), wildcards };
 }
 
 /** Returns the headers of cross-origin responses: methods, headers, age, credentials, exposed headers. */
@@ -258,7 +284,7 @@ function checkAuthority(authority: string): string {
 
 /** Returns an origin as part of a map key. */
 function checkOrigin(origin: string): string {
-  if (/^(?:\*|https?:\/\/(?:\*\.)?[A-Za-z0-9_.-]+(?::\d+)?)$/.test(origin)) return origin;
+  if (/^(?:\*|https?:\/\/(?:\*|(?:\*\.)?[A-Za-z0-9_.-]+)(?::\d{1,5})?)$/.test(origin)) return origin;
   throw new UnfitValue(`origin ${JSON.stringify(origin)}: must be "*", or scheme and host`);
 }
 

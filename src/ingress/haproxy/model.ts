@@ -133,6 +133,10 @@ export interface HttpBackend {
   /** Answers every request instead of a server. */
   readonly redirect?: BackendRedirect;
   readonly cors?: Cors;
+  /** Receive copies of requests. Their answers are ignored. */
+  readonly mirrors?: readonly Mirror[];
+  readonly limit?: ExchangeLimit;
+  readonly retry?: Retry;
   readonly steering?: ServerSteering;
   /** Value of X-Forwarded-Prefix. */
   readonly forwardedPrefix?: string;
@@ -202,12 +206,43 @@ export interface ServerSteering {
 export interface Cors {
   /** `*`, or origins such as `https://a.example`; `https://*.example` means names one label below. */
   readonly origins: readonly string[];
+  /**
+   * As the Gateway API demands: wildcards in origins cover any number of labels, `https://*` every host; every preflight
+   * request is answered here, and only these get the headers about methods, headers and age; with credentials, no
+   * header has the value `*`. Methods and headers may be empty. Absent: every OPTIONS request of an allowed origin is
+   * answered, and all responses get all headers.
+   */
+  readonly byFetch?: true;
   readonly methods: string;
   readonly headers: string;
   readonly exposed?: string;
   readonly credentials: boolean;
   /** Seconds. */
   readonly maxAge: number;
+}
+
+/** Servers of which one, in turn, receives copies of a part of the requests. */
+export interface Mirror {
+  readonly servers: readonly { readonly address: Address; readonly port: number }[];
+  /** Part of the requests: `numerator` of `denominator`. */
+  readonly numerator: number;
+  readonly denominator: number;
+}
+
+/** Limits of the duration of an exchange. Longer ones get 504, or end if the response has begun. */
+export interface ExchangeLimit {
+  /** From the request's headers to the end of the response. */
+  readonly whole?: number;
+  /** Of one try. Absent: `whole`. */
+  readonly attempt?: number;
+}
+
+/** Repeats failed requests. Absent: only connections that cannot be opened are repeated. */
+export interface Retry {
+  /** Further tries after the first one. */
+  readonly attempts: number;
+  /** Statuses of responses that are repeated: those that HAProxy knows ({@link retryCodes}). */
+  readonly codes: readonly number[];
 }
 
 /** Replaces the path's literal `prefix` with `target`. A target `/` also replaces the slash after the prefix. */

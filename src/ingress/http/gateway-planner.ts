@@ -1,4 +1,5 @@
 import { isDeepStrictEqual } from 'node:util';
+import { MapDraft } from '../../base/model/layered-map.ts';
 import { byAge } from '../claims/order.ts';
 import type { Certificate } from '../haproxy/model.ts';
 import type { Gateways, TlsName, VirtualHost } from '../haproxy/rule.ts';
@@ -34,7 +35,7 @@ export class GatewayPlanner {
   readonly #preparer: RequestPreparer;
   readonly #rules = new Map<ListenerId, Map<string, NameRules>>();
   readonly #checked = new Map<ListenerId, CheckedListener>();
-  readonly #hosts = new Map<string, VirtualHost>();
+  #hosts = new MapDraft<string, VirtualHost>(new Map());
   readonly #outcomes = new GatewayOutcomes();
   readonly #dirty = new Map<ListenerId, Set<string>>();
   readonly #slots: GatewaySlots | undefined;
@@ -160,7 +161,7 @@ export class GatewayPlanner {
       const keys = new Set<string>();
       for (const place of this.#places.places)
         for (const pattern of this.#listPatterns(place)) keys.add(this.#planHost(place, pattern));
-      for (const key of this.#hosts.keys()) if (!keys.has(key)) this.#hosts.delete(key);
+      for (const key of [...this.#hosts.keys()]) if (!keys.has(key)) this.#hosts.delete(key);
       return;
     }
     for (const place of this.#places.places) {
@@ -208,7 +209,6 @@ export class GatewayPlanner {
       certificates.push(...found.certificates);
       if (found.usual !== undefined) defaults.set(inner, found.usual);
     }
-    const hosts = new Map(this.#hosts);
     const tlsNames = places
       .filter(({ isTls }) => isTls)
       .flatMap((place) =>
@@ -218,10 +218,13 @@ export class GatewayPlanner {
           ({ id }) => this.#checked.get(id)?.problem === undefined,
         ),
       );
+    const planned = this.#hosts.finish();
+    this.#hosts = new MapDraft(planned);
+    const hosts = new MapDraft(planned);
     const names = new Map(tlsNames.map((name): [string, TlsName] => [name.key, this.#sameName(name)]));
     if (this.#yieldsRest) for (const place of places) if (slots.isShared(place)) this.#yieldRest(place, hosts, names);
     const gateways: Gateways = {
-      hosts,
+      hosts: hosts.finish(),
       tlsNames: names,
       places: new Map(places.flatMap(({ at, name }) => at.map((one): [string, string] => [one, name]))),
       ports: slots.ports,
@@ -229,14 +232,37 @@ export class GatewayPlanner {
       defaults,
     };
     const listeners = [...this.#listeners.values()].map((one) => this.#judgeListener(one, slots));
-    return { gateways, certificates, ...this.#outcomes.list(), listeners, translations: slots.translations };
+    const { served, refused, backends } = this.#outcomes.list();
+    let lists: Pick<GatewayPlan, 'served' | 'refused'> | undefined;
+    // On demand: only reports need the lists.
+    const list = () => {
+      lists ??= { served: [...served.values()], refused: [...refused.values()] };
+      return lists;
+    };
+    return {
+      gateways,
+      certificates,
+      backends,
+      listeners,
+      translations: slots.translations,
+      get served() {
+        return list().served;
+      },
+      get refused() {
+        return list().refused;
+      },
+    };
   }
 
   /**
    * Leaves names without a request to the site for every host. Then the names of requests lead to the TLS of their
    * listener, instead of every name.
    */
-  #yieldRest({ name, isTls, listeners }: Place, hosts: Map<string, VirtualHost>, names: Map<string, TlsName>): void {
+  #yieldRest(
+    { name, isTls, listeners }: Place,
+    hosts: MapDraft<string, VirtualHost>,
+    names: Map<string, TlsName>,
+  ): void {
     const rest = `${name}|*`;
     const listener = listeners.get('*');
     if (listener === undefined || (hosts.get(rest)?.rules.length ?? 0) > 0) return;
