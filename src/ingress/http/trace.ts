@@ -3,7 +3,7 @@ import { isWildcard, parentOf } from '../claims/host.ts';
 import type { Backend, BackendRedirect, SitePort } from '../haproxy/model.ts';
 import type { SiteRequest } from '../intent/site-request.ts';
 import type { DesiredSites } from './desired.ts';
-import { noGatewayPlan } from './gateway-plan.ts';
+import type { RefusedAtListener } from './gateway-plan.ts';
 import { traceAtGateways } from './gateway-trace.ts';
 import { findBreach } from './path-guards.ts';
 import type { RequestTrace } from './request-trace-document.ts';
@@ -32,7 +32,7 @@ export function traceRequest(
   const hasRest = isAtRouter && desired.served.some(({ request: { span } }) => span === 'all');
   const atGateway = traceAtGateways(desired, request, ports, finder, hasRest);
   if (atGateway !== undefined) {
-    const others = isAtRouter ? listUnserved({ ...desired, gateway: noGatewayPlan }, host) : [];
+    const others = isAtRouter ? listUnserved(desired, host) : [];
     return { ...atGateway, others: [...atGateway.others, ...others] };
   }
   return (
@@ -103,7 +103,7 @@ function traceAtRouter(
       ...all
         .filter((one) => one !== chosen)
         .map((one) => ({ ...nameOf(one), why: explainOther(one, chosen, request) })),
-      ...listUnserved(desired, host),
+      ...listUnserved(desired, host, desired.gateway.refused),
     ],
   });
   const answer = (found: MatchedSite): RequestTrace => {
@@ -195,12 +195,16 @@ function explainOther(one: MatchedSite, chosen: MatchedSite | undefined, { path,
   return chosen?.isExact === true ? 'another Route has this exact path' : 'another Route has a longer path';
 }
 
-function listUnserved({ unfit, refused, gateway }: DesiredSites, host: string): RequestTrace['others'] {
+function listUnserved(
+  { unfit, refused }: DesiredSites,
+  host: string,
+  atListeners: readonly RefusedAtListener[] = [],
+): RequestTrace['others'] {
   return [
     ...unfit
       .filter((one) => one.host === host)
       .map(({ request, refusal }) => ({ ...nameRequest(request), host, why: refusal.message })),
-    ...[...refused, ...gateway.refused]
+    ...[...refused, ...atListeners]
       .filter(({ request }) => request.host === host)
       .map(({ request, message }) => ({ ...nameRequest(request), host, why: message })),
   ];

@@ -235,8 +235,14 @@ describe('Routes, Ingresses and HTTPRoutes at the same ports', () => {
     await node.end('SIGKILL');
     await node.start(...options, '--disable-http2');
     assert.equal(await node.negotiate('own.mixed.test'), 'http/1.1');
+    // A listener's port is open once the kernel has its rules, after the agent is ready.
     for (const [name, scheme, host, path, want, words] of cases) {
-      assert.equal(describeAnswer(await node.ask(scheme, host, path, words)), want, name);
+      let last = '';
+      const isSo = async () => {
+        last = describeAnswer(await node.ask(scheme, host, path, words));
+        return last === want;
+      };
+      await until(isSo, () => [name, last, node.log.slice(-2000)], 20_000);
     }
   });
 });

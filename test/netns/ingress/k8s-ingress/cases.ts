@@ -31,7 +31,8 @@ export async function fetchTrace(
 ): Promise<RequestTrace> {
   const stats = { address: '127.0.0.1', port: 1936 };
   const query = new URLSearchParams({ host, path: path.replace(/\?.*/, ''), tls: `${scheme === 'https'}` });
-  const { body } = await node.ask('http', 'localhost', `/trace?${query.toString()}`, stats);
+  const { body, error } = await node.ask('http', 'localhost', `/trace?${query.toString()}`, stats);
+  if (error !== undefined) throw new Error(`/trace?${query.toString()}: ${error} ${node.log.slice(-1500)}`);
   return requestTraceSchema.parse(JSON.parse(body));
 }
 
