@@ -15,7 +15,7 @@ import { ShardIndex, sectionIndex, shardCount } from './shards.ts';
  * restarted supervisor can resume. The state is distributed over as many files as the sections. If a file is
  * incomplete, or of another version of this program, the supervisor reloads HAProxy instead.
  */
-const version = 3;
+const version = 4;
 
 interface MainFile {
   readonly settings: Omit<Settings, 'tls'> & { readonly tls: Omit<Settings['tls'], 'defaultCertificate'> };
@@ -27,6 +27,7 @@ interface MainFile {
   readonly tenancies: [string, Tenancy][];
   readonly known: readonly string[];
   readonly editedHeaders: readonly string[];
+  readonly hasScript: boolean;
   readonly gateways: GatewaysFile;
 }
 
@@ -58,6 +59,7 @@ export function rememberMain({ state, layout }: InForce): Files {
     tenancies: [...layout.tenancies],
     known: [...layout.authorities],
     editedHeaders: [...layout.editedHeaders],
+    hasScript: layout.hasScript,
     gateways: {
       tlsNames: [...state.gateways.tlsNames.values()],
       places: [...state.gateways.places],
@@ -136,6 +138,7 @@ export async function recall(folder: string): Promise<InForce | undefined> {
       tenancies: new Map(main.tenancies),
       authorities: new Set(main.known),
       editedHeaders: new Set(main.editedHeaders),
+      hasScript: main.hasScript,
     };
     return { state, layout };
   } catch {

@@ -84,7 +84,7 @@ class Placement {
   }
 
   result(): Placed {
-    const { authorities, editedHeaders } = this.#before.layout;
+    const { authorities, editedHeaders, hasScript } = this.#before.layout;
     const layout: Layout = {
       sections: this.#sections.finish(),
       spares: this.#spares,
@@ -93,6 +93,7 @@ class Placement {
       tenancies: this.#tenancies,
       authorities,
       editedHeaders,
+      hasScript,
     };
     return { backends: this.#backends.finish(), layout, rerouted: this.#rerouted };
   }

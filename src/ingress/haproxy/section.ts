@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import { LRUCache } from 'lru-cache';
+import { exchangeLines } from './exchange.ts';
 import { cookieFormat, isBare, isPlain, withoutCookie } from './features.ts';
 import type { Backend, HeaderAction, HttpBackend, Server } from './model.ts';
 import { checkName, checkToken, fileName, hopHeader, quoteHeaderValue, quoteWord, UnfitValue } from './quote.ts';
@@ -156,6 +157,7 @@ function httpLines(http: HttpBackend): string[] {
   if (http.adjustCase === true) lines.push('option h1-case-adjust-bogus-server');
   for (const action of http.requestHeaders ?? []) lines.push(`http-request ${headerRule(action)}`);
   for (const action of http.responseHeaders ?? []) lines.push(`http-response ${headerRule(action)}`);
+  lines.push(...exchangeLines(http));
   lines.push('use-server %[var(txn.server)] if { var(txn.server) -m found }');
   return lines;
 }

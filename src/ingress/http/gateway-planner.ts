@@ -19,6 +19,7 @@ import { type PreparerParts, RequestPreparer } from './request-preparer.ts';
 export interface GatewayParts extends PreparerParts {
   readonly book: CertificateBook;
   readonly settings: GatewayPlanSettings | undefined;
+  readonly hasHttp2: boolean;
 }
 
 /**
@@ -39,6 +40,7 @@ export class GatewayPlanner {
   readonly #dirty = new Map<ListenerId, Set<string>>();
   readonly #slots: GatewaySlots | undefined;
   #isChanged = false;
+  #yieldsRest = false;
   #plan: GatewayPlan = noGatewayPlan;
 
   constructor(parts: GatewayParts) {
@@ -118,9 +120,13 @@ export class GatewayPlanner {
     for (const requests of this.#requests.get(id)?.values() ?? []) for (const request of requests) this.forget(request);
   }
 
-  /** @param isRefused returns the message if another claim excludes a request */
-  compute(isRefused: (request: SiteRequest) => string | undefined): GatewayPlan {
-    if (this.#slots === undefined || !this.isDirty) return this.#plan;
+  /**
+   * @param isRefused returns the message if another claim excludes a request
+   * @param yieldsRest whether a site answers for every host that no request claims on the router's own ports
+   */
+  compute(isRefused: (request: SiteRequest) => string | undefined, yieldsRest = false): GatewayPlan {
+    if (this.#slots === undefined || !(this.isDirty || yieldsRest !== this.#yieldsRest)) return this.#plan;
+    this.#yieldsRest = yieldsRest;
     for (const [id, patterns] of this.#dirty) for (const pattern of patterns) this.#sortName(id, pattern, isRefused);
     this.#planHosts();
     this.#dirty.clear();
@@ -198,10 +204,10 @@ export class GatewayPlanner {
     const defaults = new Map<number, string>();
     for (const place of places.filter(endsTls)) {
       const inner = slots.inner.get(place.name);
-      if (inner === undefined && !slots.isShared(place)) continue;
-      const found = listCertificates(place, (id) => this.#checked.get(id), inner);
+      if (inner === undefined) continue;
+      const found = listCertificates(place, (id) => this.#checked.get(id), inner, this.#parts.hasHttp2);
       certificates.push(...found.certificates);
-      if (inner !== undefined && found.usual !== undefined) defaults.set(inner, found.usual);
+      if (found.usual !== undefined) defaults.set(inner, found.usual);
     }
     const tlsNames = places
       .filter(({ isTls }) => isTls)
@@ -212,11 +218,14 @@ export class GatewayPlanner {
           ({ id }) => this.#checked.get(id)?.problem === undefined,
         ),
       );
-    const hosts = this.#hosts.finish();
-    this.#hosts = new MapDraft(hosts);
+    const planned = this.#hosts.finish();
+    this.#hosts = new MapDraft(planned);
+    const hosts = new MapDraft(planned);
+    const names = new Map(tlsNames.map((name): [string, TlsName] => [name.key, this.#sameName(name)]));
+    if (this.#yieldsRest) for (const place of places) if (slots.isShared(place)) this.#yieldRest(place, hosts, names);
     const gateways: Gateways = {
-      hosts,
-      tlsNames: new Map(tlsNames.map((name): [string, TlsName] => [name.key, this.#sameName(name)])),
+      hosts: hosts.finish(),
+      tlsNames: names,
       places: new Map(places.flatMap(({ at, name }) => at.map((one): [string, string] => [one, name]))),
       ports: slots.ports,
       inner: slots.inner,
@@ -243,6 +252,28 @@ export class GatewayPlanner {
         return list().refused;
       },
     };
+  }
+
+  /**
+   * Leaves names without a request to the site for every host. Then the names of requests lead to the TLS of their
+   * listener, instead of every name.
+   */
+  #yieldRest(
+    { name, isTls, listeners }: Place,
+    hosts: MapDraft<string, VirtualHost>,
+    names: Map<string, TlsName>,
+  ): void {
+    const rest = `${name}|*`;
+    const listener = listeners.get('*');
+    if (listener === undefined || (hosts.get(rest)?.rules.length ?? 0) > 0) return;
+    for (const { key, listener: owner, rules } of hosts.values())
+      if (owner === listener.id && key.startsWith(`${name}|`) && rules.length === 0) hosts.delete(key);
+    const isEnd = isTls && names.get(rest)?.to === 'end';
+    if (isTls && listener.tls?.end === 'router') names.delete(rest);
+    if (!isEnd) return;
+    for (const { key, listener: owner } of hosts.values())
+      if (owner === listener.id && key.startsWith(`${name}|`) && !names.has(key))
+        names.set(key, this.#sameName({ key, to: 'end' }));
   }
 
   #sameName(name: TlsName): TlsName {
