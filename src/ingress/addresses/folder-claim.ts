@@ -1,8 +1,8 @@
 import { mkdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
-import { FileLock } from '../../../base/linux/file-lock.ts';
-import { isRecord } from '../../../base/read/shape.ts';
-import { addressFiles } from '../../addresses/documents.ts';
+import { FileLock } from '../../base/linux/file-lock.ts';
+import { isRecord } from '../../base/read/shape.ts';
+import { addressFiles } from './documents.ts';
 
 /** Milliseconds after which a document that its router did not renew is free for another router. */
 const longestSilence = 10_000;
