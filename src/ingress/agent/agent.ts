@@ -37,7 +37,7 @@ export interface AgentParts {
 /** Milliseconds. */
 const publishing = { delay: 20, interval: 500 };
 
-/** Publishing 10,000 objects takes tens of milliseconds, and uses at most one part in so many of the time. */
+/** Publishing 10,000 objects takes tens of milliseconds, and uses at most this fraction (1/20) of the time. */
 const publishingShare = 20;
 
 /**
