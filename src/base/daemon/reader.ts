@@ -64,7 +64,7 @@ export class OptionReader<Name extends string> {
     return value === true;
   }
 
-  /** Returns whether the variable of an option that is off says so, and is not merely absent. */
+  /** Returns whether the variable of an option is explicitly false, and no flag sets the option. */
   isDenied(name: Name): boolean {
     const { variable } = this.#table[name];
     const text = variable === undefined ? undefined : this.#environment[variable];

@@ -96,7 +96,7 @@ describe('parseOptions', () => {
         .deniesWildcards;
     assert.deepEqual(
       [undefined, '', 'true', 'false', '0', 'no'].map((text) => read(text)),
-      [...[false, false, false, true, true, false]],
+      [false, false, false, true, true, false],
     );
     assert.equal(read('false', '--allow-wildcard-routes'), false);
   });
