@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { execa } from 'execa';
 import { AddressLab, type NodeName, nodeNames, ownAddress, pause, virtualAddress } from '../lab/address-lab.ts';
 import { outageOf } from '../lab/address-watch.ts';
+import { until } from '../until.ts';
 import { formatTable, median } from './measure.ts';
 
 const address = virtualAddress(10, 4);
@@ -15,7 +16,8 @@ interface Contestant {
   readonly name: string;
   start(lab: AddressLab): Promise<void>;
   signal(lab: AddressLab, node: NodeName, signal: 'SIGKILL' | 'SIGTERM'): Promise<void>;
-  run(lab: AddressLab, node: NodeName): void;
+  /** Starts the program of a node again if it has ended or is about to. */
+  run(lab: AddressLab, node: NodeName): Promise<void>;
   stop(lab: AddressLab): Promise<void>;
 }
 
@@ -23,8 +25,14 @@ const ours: Contestant = {
   name: 'ingress-addresses',
   start: (lab) => lab.start([address], ['--share-delay', '1h']),
   signal: (lab, node, signal) => lab.signal(node, signal),
-  run: (lab, node) => {
-    if (lab.isRunning(node)) return;
+  run: async (lab, node) => {
+    const isEnding = lab.state(node)?.members.find((one) => one.node === node)?.ready === false;
+    if (lab.isRunning(node) && !isEnding) return;
+    await until(
+      () => !lab.isRunning(node),
+      () => lab.log,
+      60_000,
+    );
     lab.forget(node);
     lab.run(node, ['--share-delay', '1h']);
   },
@@ -37,7 +45,7 @@ const ours: Contestant = {
 /** keepalived with unicast peers, without preemption. */
 function keepalivedEach(advert: number): Contestant {
   const running = new Map<NodeName, ChildProcess>();
-  const run = (lab: AddressLab, node: NodeName): void => {
+  const run = async (lab: AddressLab, node: NodeName): Promise<void> => {
     if (running.get(node)?.exitCode === null && running.get(node)?.signalCode === null) return;
     const file = join(lab.folder, `${node}.conf`);
     const peers = nodeNames.filter((one) => one !== node).map((one) => ownAddress(one, 4));
@@ -65,7 +73,7 @@ function keepalivedEach(advert: number): Contestant {
     name: `keepalived, advert ${advert} s`,
     run,
     start: async (lab) => {
-      for (const node of nodeNames) run(lab, node);
+      for (const node of nodeNames) await run(lab, node);
     },
     signal: async (_lab, node, signal) => {
       const child = running.get(node);
@@ -107,7 +115,7 @@ async function measure(lab: AddressLab, by: Contestant, event: (typeof events)[n
   // Back to three nodes.
   await lab.plug(holder, true);
   await lab.plug(holder, true, true);
-  by.run(lab, holder);
+  await by.run(lab, holder);
   await pause(4000);
   return [to - begin, to - from];
 }
