@@ -10,7 +10,7 @@ import {
   rmSync,
   writeSync,
 } from 'node:fs';
-import { open, rename, rm } from 'node:fs/promises';
+import { open, rm } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 
 /**
@@ -77,7 +77,8 @@ export async function writeWholeInPieces(
       await file.close();
     }
     if (!isWanted()) return;
-    await rename(temporary, path);
+    // Synchronous: a later writeWhole() must not come before it.
+    renameSync(temporary, path);
     const handle = await open(folder, constants.O_RDONLY | constants.O_DIRECTORY);
     await handle.sync().finally(() => handle.close());
   } finally {
