@@ -2,7 +2,7 @@ import type { Holding } from '../pools/holding.ts';
 import { type ConditionDraft, no, yes } from './conditions.ts';
 import type { Gateway } from './gateway.ts';
 import type { GatewayAddressVerdict } from './gateway-addresses.ts';
-import type { ListenerReport } from './listener-status.ts';
+import { isTrue, type ListenerReport } from './listener-status.ts';
 
 /** Returns the conditions of a Gateway. */
 export function describeGateway(
@@ -77,8 +77,4 @@ function describeProgress(listeners: readonly ListenerReport[], note: string): C
     .flatMap(({ conditions }) => conditions)
     .find(({ type, reason }) => type === 'Programmed' && reason === 'Pending');
   return failed ?? no('Programmed', 'Invalid', 'no listener is programmed');
-}
-
-function isTrue({ conditions }: ListenerReport, type: string): boolean {
-  return conditions.some((one) => one.type === type && one.status === 'True');
 }

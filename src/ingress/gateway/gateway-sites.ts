@@ -3,14 +3,16 @@ import type { SiteListener } from '../intent/listener.ts';
 import type { SiteRequest } from '../intent/site-request.ts';
 import type { ChangedObjects, SiteSource } from '../intent/site-source.ts';
 import { type Attachment, attachRoute, type ParentDecision } from './attachment.ts';
-import { type DecidedGateway, decideGateways } from './decide-gateways.ts';
+import { type DecidedGateways, type DecidedHolder, decideGateways, listHolders } from './decide-gateways.ts';
 import type { Gateway } from './gateway.ts';
 import type { AddressSources } from './gateway-addresses.ts';
 import type { GatewayClass } from './gateway-class.ts';
 import type { SiteDecisions } from './gateway-status.ts';
-import { listenerId, listShares } from './gateways.ts';
+import { listShares } from './gateways.ts';
 import type { GatewayListener, L7Listener } from './listener.ts';
 import type { ListenerDecision } from './listener-decision.ts';
+import { listenerId } from './listener-holder.ts';
+import type { ListenerSet } from './listener-set.ts';
 import { isServedListener } from './listener-status.ts';
 import type { ReferenceGrant } from './reference-grant.ts';
 import { findYielding, withoutYielded } from './rivals.ts';
@@ -27,6 +29,7 @@ export type SiteRouteKind = (typeof siteRouteKinds)[number];
 interface SiteKinds {
   readonly GatewayClass: GatewayClass;
   readonly Gateway: Gateway;
+  readonly ListenerSet: ListenerSet;
   readonly ReferenceGrant: ReferenceGrant;
   readonly HTTPRoute: SiteRoute;
   readonly GRPCRoute: SiteRoute;
@@ -35,7 +38,7 @@ interface SiteKinds {
 
 /** Sources of the objects. */
 export interface GatewaySiteObjects {
-  all<K extends 'GatewayClass' | 'Gateway' | 'ReferenceGrant'>(kind: K): Iterable<SiteKinds[K]>;
+  all<K extends 'GatewayClass' | 'Gateway' | 'ListenerSet' | 'ReferenceGrant'>(kind: K): Iterable<SiteKinds[K]>;
   keys(kind: SiteRouteKind): Iterable<string>;
   get(kind: SiteRouteKind, key: string): SiteRoute | undefined;
   labelsOf(namespace: string): Labels | undefined;
@@ -73,9 +76,9 @@ export class GatewaySites implements SiteDecisions {
   readonly #known = new Map<string, Known>();
   readonly #byRoute = new Map<GatewayRoute, Known>();
   readonly #listeners = new WeakMap<GatewayListener, { readonly addresses: string; readonly made: SiteListener }>();
-  #gateways: ReadonlyMap<string, DecidedGateway> = new Map();
-  /** Served listeners, with their Gateways. */
-  #served = new Map<GatewayListener, Gateway>();
+  #decided: DecidedGateways = { gateways: new Map(), sets: new Map() };
+  /** Served listeners, with the objects that contain them. */
+  #served = new Map<GatewayListener, DecidedHolder>();
   #grants: readonly ReferenceGrant[] = [];
   #addresses: AddressSources | undefined;
   #sitePorts: SitePorts | undefined;
@@ -102,16 +105,16 @@ export class GatewaySites implements SiteDecisions {
     });
   }
 
-  get gateways(): ReadonlyMap<string, DecidedGateway> {
-    return this.#gateways;
+  get decided(): DecidedGateways {
+    return this.#decided;
   }
 
   get routes(): ReadonlyMap<GatewayRoute, readonly ParentDecision[]> {
     return new Map(Array.from(this.#known.values(), ({ route, decisions }) => [route, decisions]));
   }
 
-  readonly requestsOf = (route: GatewayRoute, { gateway, listener }: Attachment): readonly SiteRequest[] => {
-    const id = listenerId(gateway.meta, listener.name);
+  readonly requestsOf = (route: GatewayRoute, { holder, listener }: Attachment): readonly SiteRequest[] => {
+    const id = listenerId(holder, listener.name);
     return this.#byRoute.get(route)?.requests.filter((request) => request.listener === id) ?? none;
   };
 
@@ -132,7 +135,7 @@ export class GatewaySites implements SiteDecisions {
       addresses.addresses !== this.#addresses?.addresses ||
       addresses.assignments !== this.#addresses.assignments ||
       this.#settings.sitePorts() !== this.#sitePorts ||
-      changes.has('GatewayClass', 'Gateway', 'ReferenceGrant', 'Namespace');
+      changes.has('GatewayClass', 'Gateway', 'ListenerSet', 'ReferenceGrant', 'Namespace');
     if (isWide) this.#decideGateways(addresses);
     const keys = isWide ? this.#listAll() : this.#listTouched(changes);
     for (const key of keys) this.#decideRoute(key);
@@ -143,32 +146,37 @@ export class GatewaySites implements SiteDecisions {
     this.#addresses = addresses;
     this.#grants = [...this.#objects.all('ReferenceGrant')];
     this.#sitePorts = this.#settings.sitePorts();
-    const decided = decideGateways({
+    const { gateways, sets } = decideGateways({
       classes: [...this.#objects.all('GatewayClass')],
       gateways: [...this.#objects.all('Gateway')],
+      listenerSets: [...this.#objects.all('ListenerSet')],
       grants: this.#grants,
+      labelsOfNamespace: (namespace) => this.#objects.labelsOf(namespace),
       ...addresses,
       className: this.#settings.className,
       servesSites: true,
     });
-    this.#gateways = new Map(Array.from(decided, ([key, one]) => [key, this.#refusePorts(one)]));
+    this.#decided = {
+      gateways: new Map(Array.from(gateways, ([key, one]) => [key, this.#refusePorts(one)])),
+      sets: new Map(Array.from(sets, ([key, one]) => [key, this.#refusePorts(one)])),
+    };
     this.#served = new Map();
-    for (const one of this.#gateways.values()) {
+    for (const one of listHolders(this.#decided)) {
       for (const decision of one.isServed ? one.listeners : []) {
         // A port is not served before its claim is decided: it may belong to a program of the node.
         if (isServedListener(decision) && this.#hasPorts(one, decision.listener)) {
-          this.#served.set(decision.listener, one.gateway);
+          this.#served.set(decision.listener, one);
         }
       }
     }
   }
 
-  #hasPorts(decided: DecidedGateway, listener: L7Listener): boolean {
+  #hasPorts(decided: DecidedHolder, listener: L7Listener): boolean {
     return listSitePorts(decided, listener, this.#settings.ownPorts).every(({ key }) => this.#sitePorts?.has(key));
   }
 
   /** Rejects listeners whose ports are not allowed or belong to another object. */
-  #refusePorts(decided: DecidedGateway): DecidedGateway {
+  #refusePorts<Holder extends DecidedHolder>(decided: Holder): Holder {
     const listeners = decided.listeners.map((decision): ListenerDecision => {
       if (!isServedListener(decision)) return decision;
       const keys = listSitePorts(decided, decision.listener, this.#settings.ownPorts);
@@ -197,7 +205,7 @@ export class GatewaySites implements SiteDecisions {
       if (this.#known.delete(key)) this.#dirty.add(key);
       return;
     }
-    const alone = attachRoute(route, this.#gateways, (namespace) => this.#objects.labelsOf(namespace));
+    const alone = attachRoute(route, this.#decided, (namespace) => this.#objects.labelsOf(namespace));
     const isSame = before?.route === route;
     const known: Known = {
       route,
@@ -230,9 +238,9 @@ export class GatewaySites implements SiteDecisions {
     const { route, decisions } = known;
     const places = new Map<string, Place>();
     for (const { attachments } of decisions) {
-      for (const { gateway, listener, hostnames } of attachments) {
+      for (const { holder, listener, hostnames } of attachments) {
         if (!this.#served.has(listener)) continue;
-        const id = listenerId(gateway.meta, listener.name);
+        const id = listenerId(holder, listener.name);
         for (const hostname of hostnames) places.set(`${id} ${hostname ?? '*'}`, { listener: id, hostname });
       }
     }
@@ -253,17 +261,17 @@ export class GatewaySites implements SiteDecisions {
   }
 
   *#listListeners(): Iterable<SiteListener> {
-    for (const [listener, gateway] of this.#served) {
-      const verdict = this.#gateways.get(keyOfGateway(gateway))?.addresses;
-      const isOwn = verdict?.virtual !== undefined || gateway.addresses.some(({ value }) => value !== undefined);
-      const addresses = isOwn ? (verdict?.addresses ?? []) : [];
+    for (const [listener, holder] of this.#served) {
+      const { gateway, addresses: verdict } = holder;
+      const isOwn = verdict.virtual !== undefined || gateway.addresses.some(({ value }) => value !== undefined);
+      const addresses = isOwn ? verdict.addresses : [];
       const key = addresses.join();
       const known = this.#listeners.get(listener);
       if (known?.addresses === key) {
         yield known.made;
         continue;
       }
-      const made = translateListener(gateway, listener as L7Listener, addresses);
+      const made = translateListener(holder, listener as L7Listener, addresses);
       this.#listeners.set(listener, { addresses: key, made });
       yield made;
     }
@@ -278,8 +286,4 @@ export class GatewaySites implements SiteDecisions {
         if (namespace !== undefined) yield `${namespace}/${name}`;
     }
   }
-}
-
-function keyOfGateway({ meta }: Gateway): string {
-  return `${meta.namespace}/${meta.name}`;
 }

@@ -4,13 +4,21 @@ import type { Holding } from '../pools/holding.ts';
 import type { Attachment, ParentDecision } from './attachment.ts';
 import { attachRoute } from './attachment.ts';
 import { type ConditionDraft, no, yes } from './conditions.ts';
-import { type DecidedGateway, decideGateways } from './decide-gateways.ts';
+import {
+  type DecidedGateway,
+  type DecidedGateways,
+  type DecidedHolder,
+  type DecidedSet,
+  decideGateways,
+} from './decide-gateways.ts';
 import type { GatewayClass } from './gateway-class.ts';
 import { isOurs } from './gateway-classes.ts';
-import { describeGateway, settleAddresses } from './gateway-conditions.ts';
-import { type GatewaySnapshot, listenerId } from './gateways.ts';
+import { describeGateway, type SettledAddresses, settleAddresses } from './gateway-conditions.ts';
+import type { GatewaySnapshot } from './gateways.ts';
 import type { GatewayListener } from './listener.ts';
 import { isL7 } from './listener-decision.ts';
+import { listenerId } from './listener-holder.ts';
+import { describeSet } from './listener-set-conditions.ts';
 import { isAsked, type ListenerReport, reportListener } from './listener-status.ts';
 import { maxGatewayAddresses } from './node-addresses.ts';
 import { type ParentReport, reportParents, type ServiceLookup } from './parent-status.ts';
@@ -43,6 +51,14 @@ export interface GatewayReport extends Report {
   readonly addresses: readonly string[];
   /** In the order of the spec. */
   readonly listeners: readonly ListenerReport[];
+  /** Number of accepted ListenerSets. */
+  readonly attachedSets: number;
+}
+
+/** Result of a ListenerSet of one of our Gateways (Gateway API, ListenerSetStatus). */
+export interface ListenerSetReport extends Report {
+  /** In the order of the spec. */
+  readonly listeners: readonly ListenerReport[];
 }
 
 /** Result of a route's attachments (Gateway API, RouteStatus). */
@@ -55,12 +71,13 @@ export interface RouteReport extends Subject {
 export interface GatewayReports {
   readonly classes: ReadonlyMap<string, GatewayClassReport>;
   readonly gateways: ReadonlyMap<string, GatewayReport>;
+  readonly sets: ReadonlyMap<string, ListenerSetReport>;
   readonly routes: Readonly<Partial<Record<GatewayRouteKind, ReadonlyMap<string, RouteReport>>>>;
 }
 
 /** The decisions of the HTTP data plane about Gateways and their routes. */
 export interface SiteDecisions {
-  readonly gateways: ReadonlyMap<string, DecidedGateway>;
+  readonly decided: DecidedGateways;
   /** Routes for hosts with the result of each of their parents. */
   readonly routes: ReadonlyMap<GatewayRoute, readonly ParentDecision[]>;
   /** Returns identities of the requests of a route on a listener. Empty if the listener is not served. */
@@ -84,7 +101,7 @@ export class GatewayReporter {
 
   report(context: GatewayContext): GatewayReports {
     const { sites } = context;
-    const gateways = sites?.gateways ?? decideGateways(context);
+    const decided = sites?.decided ?? decideGateways(context);
     const lookup = new Verdicts(context.verdicts);
     const attached = new Map<GatewayListener, number>();
     const routes: Partial<Record<GatewayRouteKind, Map<string, RouteReport>>> = {};
@@ -98,31 +115,31 @@ export class GatewayReporter {
       reports.set(keyOf(route.meta), this.#reportRoute(route, decisions, verdictsOf, context));
     };
     for (const route of context.l4Routes) {
-      add(route, attachRoute(route, gateways, context.labelsOfNamespace), ({ gateway, listener }) => {
+      add(route, attachRoute(route, decided, context.labelsOfNamespace), ({ holder, listener }) => {
         // A listener without a verdict is not served, which its own conditions report.
-        const verdict = lookup.ofListener(listenerId(gateway.meta, listener.name));
+        const verdict = lookup.ofListener(listenerId(holder, listener.name));
         return verdict === undefined ? [] : [verdict];
       });
     }
     for (const [route, decisions] of sites?.routes ?? []) {
       add(route, decisions, (attachment) => {
-        const listener = lookup.ofListener(listenerId(attachment.gateway.meta, attachment.listener.name));
+        const listener = lookup.ofListener(listenerId(attachment.holder, attachment.listener.name));
         if (listener?.reason !== undefined) return [];
         return sites?.requestsOf(route, attachment).map((request) => lookup.ofRequest(request)) ?? [];
       });
     }
-    const known = new Set(context.gateways);
-    return {
-      classes: reportClasses(context),
-      gateways: new Map(
-        Array.from(gateways, ([key, decided]) => {
-          // The other data plane has seen a different state of the Gateway; both will soon agree.
-          const isDivided = sites !== undefined && !known.has(decided.gateway);
-          return [key, reportGateway(decided, attached, lookup, isDivided, context)];
-        }),
-      ),
-      routes,
-    };
+    // The other data plane may have seen a different state of an object; both will soon agree.
+    const known = new Set<unknown>([...context.gateways, ...context.listenerSets]);
+    const isDivided = (object: unknown) => sites !== undefined && !known.has(object);
+    const common = { attached, lookup, isDivided, context };
+    const sets = new Map(Array.from(decided.sets, ([key, set]) => [key, reportSet(set, common)]));
+    const gateways = Array.from(decided.gateways, ([key, gateway]): [string, GatewayReport] => {
+      const own = [...decided.sets].flatMap(([name, set]) =>
+        set.gateway === gateway.gateway ? (sets.get(name) ?? []) : [],
+      );
+      return [key, reportGateway(gateway, own, common)];
+    });
+    return { classes: reportClasses(context), gateways: new Map(gateways), sets, routes };
   }
 
   #reportRoute(
@@ -209,34 +226,70 @@ function reportClass({ meta, hasParameters }: GatewayClass, servesSites: boolean
   };
 }
 
+/** Everything besides the decision that the report of a Gateway or ListenerSet depends on. */
+interface HolderContext {
+  readonly attached: ReadonlyMap<GatewayListener, number>;
+  readonly lookup: Verdicts;
+  /** Returns whether the data planes have seen different states of an object. */
+  readonly isDivided: (object: unknown) => boolean;
+  readonly context: GatewayContext;
+}
+
 function reportGateway(
   decided: DecidedGateway,
-  attached: ReadonlyMap<GatewayListener, number>,
-  lookup: Verdicts,
-  isDivided: boolean,
-  { holdingOf }: GatewayContext,
+  sets: readonly ListenerSetReport[],
+  common: HolderContext,
 ): GatewayReport {
-  const { gateway, isServed } = decided;
-  const settled = settleAddresses(decided.addresses, holdingOf);
-  const withheld = isServed && settled.refusal === undefined ? undefined : 'the Gateway is not served';
-  let isPending = isDivided || settled.isWaiting;
-  const listeners = decided.listeners.map((decision) => {
-    const { listener, name } = decision;
-    const verdict = listener && lookup.ofListener(listenerId(gateway.meta, name));
-    // Without a verdict, no data plane has decided about the listener.
-    const isWaited = withheld === undefined && isAsked(decision) && isServable(decision.kinds, listener);
-    isPending ||= isWaited && (verdict === undefined || isWaiting(verdict));
-    const attachedRoutes = listener === undefined ? 0 : (attached.get(listener) ?? 0);
-    return reportListener(decision, { attachedRoutes, verdict, withheld });
-  });
+  const { gateway } = decided;
+  const settled = settleAddresses(decided.addresses, common.context.holdingOf);
+  const { listeners, isWaited } = reportListeners(decided, settled, common);
+  const isPending = common.isDivided(gateway) || settled.isWaiting || isWaited;
+  const attachedSets = sets.filter(({ conditions }) =>
+    conditions.some(({ type, status }) => type === 'Accepted' && status === 'True'),
+  ).length;
   return {
     uid: gateway.meta.uid,
     generation: gateway.meta.generation,
     ...(isPending ? { isPending } : {}),
     addresses: settled.addresses.slice(0, maxGatewayAddresses),
     listeners,
+    attachedSets,
     conditions: describeGateway(gateway, listeners, settled),
   };
+}
+
+function reportSet(decided: DecidedSet, common: HolderContext): ListenerSetReport {
+  const { set, refusal, meta } = decided;
+  const settled = settleAddresses(decided.addresses, common.context.holdingOf);
+  const { listeners, isWaited } = reportListeners(decided, settled, common);
+  const isPending = common.isDivided(set) || (refusal === undefined && (settled.isWaiting || isWaited));
+  return {
+    uid: meta.uid,
+    generation: meta.generation,
+    ...(isPending ? { isPending } : {}),
+    listeners,
+    conditions: describeSet(decided, listeners, settled),
+  };
+}
+
+/** Reports on the listeners, and whether a data plane has not decided about one of them. */
+function reportListeners(
+  { isServed, listeners, meta }: DecidedHolder,
+  { refusal }: SettledAddresses,
+  { attached, lookup }: HolderContext,
+): { readonly listeners: readonly ListenerReport[]; readonly isWaited: boolean } {
+  const withheld = isServed && refusal === undefined ? undefined : 'the Gateway is not served';
+  let isWaited = false;
+  const reports = listeners.map((decision) => {
+    const { listener, name } = decision;
+    const verdict = listener && lookup.ofListener(listenerId({ meta }, name));
+    // Without a verdict, no data plane has decided about the listener.
+    const isDue = withheld === undefined && isAsked(decision) && isServable(decision.kinds, listener);
+    isWaited ||= isDue && (verdict === undefined || isWaiting(verdict));
+    const attachedRoutes = listener === undefined ? 0 : (attached.get(listener) ?? 0);
+    return reportListener(decision, { attachedRoutes, verdict, withheld });
+  });
+  return { listeners: reports, isWaited };
 }
 
 /** A listener for hosts that accepts no kind of route is not requested from the data plane. */

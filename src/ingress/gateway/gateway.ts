@@ -3,7 +3,7 @@ import type { Parsed } from '../../base/model/problem.ts';
 import { type ObjectMeta, readMeta } from '../../base/read/object-meta.ts';
 import { ProblemList } from '../../base/read/problem-list.ts';
 import { isRecord } from '../../base/read/shape.ts';
-import { type ReadListeners, readListeners } from './listener.ts';
+import { type AllowedNamespaces, type ReadListeners, readListeners, readNamespaces } from './listener.ts';
 import { isAbsent, isPort, listOf } from './parts.ts';
 
 /** An address that a Gateway requests. */
@@ -22,6 +22,8 @@ export interface Gateway extends ReadListeners {
   readonly addresses: readonly GatewayAddress[];
   /** Addresses in its status. */
   readonly recorded: readonly Address[];
+  /** Namespaces whose ListenerSets may add listeners. */
+  readonly allowedSets: AllowedNamespaces;
   /** Whether it sets `parametersRef`, which this controller does not support. */
   readonly hasParameters: boolean;
   /** Ports of HTTPS listeners that require client certificates (`spec.tls.frontend`). Absent: none. */
@@ -35,23 +37,33 @@ export function parseGateway(input: unknown): Parsed<Gateway> {
   const problems = new ProblemList();
   const meta = readMeta(input, problems);
   const spec = isRecord(input) ? input.spec : undefined;
-  const { gatewayClassName, listeners, addresses, infrastructure, tls } = isRecord(spec) ? spec : {};
+  const { gatewayClassName, listeners, addresses, infrastructure, tls, allowedListeners } = isRecord(spec) ? spec : {};
   if (!isRecord(spec)) problems.add('spec', spec, 'must be the spec of a Gateway');
   else if (typeof gatewayClassName !== 'string') {
     problems.add('spec.gatewayClassName', gatewayClassName, 'must be the name of a GatewayClass');
-  } else if (!Array.isArray(listeners)) problems.add('spec.listeners', listeners, 'must be a list of listeners');
+  } else if (!isAbsent(listeners) && !Array.isArray(listeners))
+    problems.add('spec.listeners', listeners, 'must be a list of listeners');
   const { frontend, backend } = isRecord(tls) ? tls : {};
   const clientValidation = readClientValidation(frontend);
   return problems.finish(() => ({
     meta: meta as ObjectMeta,
     className: gatewayClassName as string,
-    ...readListeners(listeners as readonly unknown[], meta?.namespace ?? ''),
+    ...readListeners(Array.isArray(listeners) ? listeners : [], meta?.namespace ?? ''),
     addresses: readAddresses(addresses),
+    allowedSets: readAllowedSets(allowedListeners),
     recorded: readAddresses(gatewayAddressesOf(input)).flatMap(({ value = '' }) => parseAddress(value) ?? []),
     hasParameters: isRecord(infrastructure) && isRecord(infrastructure.parametersRef),
     ...(clientValidation !== undefined && { clientValidation }),
     hasClientCertificate: isRecord(backend) && !isAbsent(backend.clientCertificateRef),
   }));
+}
+
+/** Returns the namespaces of allowed ListenerSets: none by default, and if the setting is invalid. */
+function readAllowedSets(written: unknown): AllowedNamespaces {
+  const { namespaces } = isRecord(written) ? written : {};
+  const { from, selector } = isRecord(namespaces) ? namespaces : {};
+  const read = readNamespaces(from ?? 'None', selector);
+  return typeof read === 'string' ? { from: 'None' } : read;
 }
 
 /** Returns `status.addresses` as received, the only part of a Gateway's status that the agent reads. */

@@ -1,6 +1,7 @@
 import type { Gateway } from './gateway.ts';
 import { covers } from './hostname.ts';
 import { type GatewayListener, type L7Listener, type ListenerReading, protocolCure } from './listener.ts';
+import type { ListenerHolder } from './listener-holder.ts';
 import { gatewayGroup } from './parts.ts';
 import { isReferenceGranted, type ReferenceGrant } from './reference-grant.ts';
 import type { GatewayRouteKind } from './route.ts';
@@ -11,7 +12,7 @@ export interface Refusal<Reason extends string = string> {
   readonly message: string;
 }
 
-/** The decision about a listener, as far as it depends on its Gateway alone. */
+/** The decision about a listener, as far as it depends on its Gateway and ListenerSets alone. */
 export interface ListenerDecision {
   readonly name: string;
   readonly reading: ListenerReading;
@@ -47,10 +48,22 @@ const kindsOfProtocol: Readonly<Record<GatewayListener['protocol'], readonly Gat
   udp: ['UDPRoute'],
 };
 
-/** Decides about the listeners of a Gateway, in the order of its spec. */
-export function decideListeners(gateway: Gateway, context: ListenerContext): readonly ListenerDecision[] {
-  const usable = gateway.listeners.flatMap((reading) => listenerOf(reading, context) ?? []);
-  return gateway.listeners.map((reading) => {
+/** A Gateway or ListenerSet with its listeners. */
+interface ReadHolder extends ListenerHolder {
+  readonly listeners: readonly ListenerReading[];
+}
+
+/**
+ * Decides about the listeners of a Gateway or ListenerSet, in the order of its spec, without regard to those of other
+ * objects.
+ */
+export function decideListeners(
+  holder: ReadHolder,
+  gateway: Gateway,
+  context: ListenerContext,
+): readonly ListenerDecision[] {
+  const usable = holder.listeners.flatMap((reading) => listenerOf(reading, context) ?? []);
+  return holder.listeners.map((reading) => {
     const listener = listenerOf(reading, context);
     if (listener === undefined) {
       return {
@@ -62,18 +75,20 @@ export function decideListeners(gateway: Gateway, context: ListenerContext): rea
         overlaps: false,
       };
     }
-    return decideListener(gateway, reading, listener, usable, context);
+    return decideListener(holder, gateway, reading, listener, usable, context);
   });
 }
 
 function decideListener(
+  holder: ReadHolder,
   gateway: Gateway,
   reading: ListenerReading,
   listener: GatewayListener,
   others: readonly GatewayListener[],
   { grants }: ListenerContext,
 ): ListenerDecision {
-  const conflict = findConflict(listener, others);
+  // Listeners of a ListenerSet are decided in order: the first one wins.
+  const conflict = holder.kind === 'Gateway' ? findConflict(listener, others) : undefined;
   const fitting = kindsOfProtocol[listener.protocol];
   const { kinds: named } = listener;
   const kinds =
@@ -83,7 +98,7 @@ function decideListener(
   const isForeign = (named ?? []).some(
     (one) => one.group !== gatewayGroup || !(fitting as readonly string[]).includes(one.kind),
   );
-  const certificate = findCertificateFault(gateway, listener, grants);
+  const certificate = findCertificateFault(holder, listener, grants);
   const unresolved = isForeign
     ? ({
         reason: 'InvalidRouteKinds',
@@ -100,7 +115,7 @@ function decideListener(
     ...(conflict !== undefined && { conflict }),
     ...(unresolved !== undefined && { unresolved }),
     lacksCertificate: certificate !== undefined,
-    overlaps: others.some((other) => other !== listener && isOverlapping(listener, other)),
+    overlaps: false,
   };
 }
 
@@ -156,6 +171,20 @@ export function isL7(listener: GatewayListener): listener is L7Listener {
   return listener.protocol !== 'tcp' && listener.protocol !== 'udp';
 }
 
+/** Returns the decision about a listener of a ListenerSet after those about earlier ones of the same Gateway. */
+export function yieldToEarlier(decision: ListenerDecision, earlier: readonly ListenerDecision[]): ListenerDecision {
+  const { listener } = decision;
+  if (listener === undefined) return decision;
+  const clashes = earlier.flatMap((one) =>
+    one.listener === undefined ? [] : (findClash(listener, one.listener) ?? []),
+  );
+  const reason = clashes.find((one) => one === 'ProtocolConflict') ?? clashes[0];
+  if (reason === undefined) return decision;
+  const what = reason === 'ProtocolConflict' ? 'port with a protocol that cannot share it' : 'port and hostname';
+  const conflict = { reason, message: `an earlier listener of the Gateway or its ListenerSets has this ${what}` };
+  return { ...decision, refusal: conflict, conflict };
+}
+
 /** Within one Gateway, none of the conflicting listeners is served (Gateway API, "Distinct Listeners"). */
 function findConflict(
   listener: GatewayListener,
@@ -170,7 +199,9 @@ function findConflict(
   return { reason: 'HostnameConflict', message: 'another listener of the Gateway has the same port and hostname' };
 }
 
-function isOverlapping(one: GatewayListener, other: GatewayListener): boolean {
+/** Returns whether two HTTPS listeners that share a port have names in common. */
+export function isOverlapping({ listener: one }: ListenerDecision, { listener: other }: ListenerDecision): boolean {
+  if (one === undefined || other === undefined) return false;
   if (one.protocol !== 'https' || other.protocol !== 'https' || one.port !== other.port) return false;
   return covers(one.hostname, other.hostname) || covers(other.hostname, one.hostname);
 }
@@ -185,7 +216,7 @@ function findClientValidation({ clientValidation }: Gateway, listener: GatewayLi
 }
 
 function findCertificateFault(
-  { meta }: Gateway,
+  { kind, meta }: ListenerHolder,
   listener: GatewayListener,
   grants: readonly ReferenceGrant[],
 ): ListenerDecision['unresolved'] | undefined {
@@ -194,7 +225,7 @@ function findCertificateFault(
   if (certificates.length === 0) {
     return { reason: 'InvalidCertificateRef', message: 'tls.certificateRefs: must name a Secret' };
   }
-  const from = { kind: 'Gateway', namespace: meta.namespace };
+  const from = { kind, namespace: meta.namespace };
   for (const { path, name, namespace, refusal } of certificates) {
     if (refusal !== undefined || namespace === undefined) {
       return { reason: 'InvalidCertificateRef', message: refusal ?? path };

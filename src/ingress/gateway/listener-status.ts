@@ -31,6 +31,11 @@ export function isServedListener(one: ListenerDecision): one is ListenerDecision
   return one.listener !== undefined && isL7(one.listener) && isAsked(one) && one.kinds.length > 0;
 }
 
+/** Returns whether a condition of a listener is true. */
+export function isTrue({ conditions }: ListenerReport, type: string): boolean {
+  return conditions.some((one) => one.type === type && one.status === 'True');
+}
+
 /** Reports on one listener. */
 export function reportListener(decision: ListenerDecision, state: ListenerState): ListenerReport {
   const { name, kinds, conflict, overlaps } = decision;
@@ -61,7 +66,7 @@ interface Described {
 const aboutCertificates = /Certificate|^ExtendedValidationFailed$/;
 
 function describeListener(decision: ListenerDecision, { verdict, withheld }: ListenerState): Described {
-  const { kinds, refusal, unresolved, lacksCertificate, listener } = decision;
+  const { kinds, refusal, conflict, unresolved, lacksCertificate, listener } = decision;
   const resolved =
     unresolved === undefined
       ? yes('ResolvedRefs', 'ResolvedRefs', '')
@@ -69,7 +74,7 @@ function describeListener(decision: ListenerDecision, { verdict, withheld }: Lis
   if (refusal !== undefined) {
     return {
       accepted: no('Accepted', refusal.reason, refusal.message),
-      programmed: no('Programmed', 'Invalid', 'the listener is not accepted'),
+      programmed: no('Programmed', conflict?.reason ?? 'Invalid', 'the listener is not accepted'),
       resolved,
     };
   }

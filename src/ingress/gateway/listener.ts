@@ -214,8 +214,8 @@ function readAllowed(
   };
 }
 
-/** Otherwise returns which of the two is invalid. */
-function readNamespaces(from: unknown, selector: unknown): AllowedNamespaces | 'from' | 'selector' {
+/** Parses a selection of namespaces. If it is invalid, returns which of the two fields is. */
+export function readNamespaces(from: unknown, selector: unknown): AllowedNamespaces | 'from' | 'selector' {
   if (from === 'Same' || from === 'All' || from === 'None') return { from };
   if (from !== 'Selector') return 'from';
   // As in the rest of the API, a missing selector matches nothing and an empty one matches everything.

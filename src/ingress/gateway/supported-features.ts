@@ -2,7 +2,7 @@
  * Features of the Gateway API (`pkg/features` in its repository) whose conformance tests pass with an agent that
  * serves ports.
  */
-export const portFeatures = ['Gateway', 'ReferenceGrant', 'TCPRoute', 'UDPRoute'] as const;
+export const portFeatures = ['Gateway', 'ListenerSet', 'ReferenceGrant', 'TCPRoute', 'UDPRoute'] as const;
 
 /** Features whose conformance tests pass with an agent that also serves hosts. */
 export const siteFeatures = [

@@ -4,9 +4,8 @@ import type { ListenerTls, SiteListener } from '../intent/listener.ts';
 import type { Match } from '../intent/match.ts';
 import type { ServiceShare } from '../intent/service-share.ts';
 import type { HostSpan, SiteDemand, SiteFields, SiteRequest } from '../intent/site-request.ts';
-import type { Gateway } from './gateway.ts';
-import { listenerId } from './gateways.ts';
 import type { L7Listener } from './listener.ts';
+import { type ListenerHolder, listenerId } from './listener-holder.ts';
 import type { RouteRule, SiteRoute } from './site-route.ts';
 
 const fields: SiteFields = {
@@ -76,13 +75,13 @@ function translateGroup(kind: SiteRoute['kind'], shares: readonly ServiceShare[]
  * @param addresses empty: the node's own
  */
 export function translateListener(
-  { meta }: Gateway,
+  holder: ListenerHolder,
   { name, port, protocol, hostname, tls }: L7Listener,
   addresses: readonly string[],
 ): SiteListener {
   return {
-    id: listenerId(meta, name),
-    owner: { kind: 'Gateway', meta },
+    id: listenerId(holder, name),
+    owner: { kind: holder.kind, meta: holder.meta },
     addresses,
     port,
     protocol: ({ http: 'HTTP', https: 'HTTPS', tls: 'TLS' } as const)[protocol],

@@ -4,6 +4,7 @@ import { isRecord } from '../../base/read/shape.ts';
 import { type Gateway, gatewayAddressesOf, parseGateway } from '../gateway/gateway.ts';
 import { type GatewayClass, parseGatewayClass } from '../gateway/gateway-class.ts';
 import { type L4Route, parseL4Route } from '../gateway/l4-route.ts';
+import { type ListenerSet, parseListenerSet } from '../gateway/listener-set.ts';
 import { parseReferenceGrant, type ReferenceGrant } from '../gateway/reference-grant.ts';
 import { parseHttpRoute, parseTlsRoute, type SiteRoute } from '../gateway/site-route.ts';
 import { type Ingress, parseIngress } from '../k8s-ingress/ingress.ts';
@@ -28,6 +29,7 @@ export interface ValueOfKind {
   readonly IngressClass: IngressClass;
   readonly GatewayClass: GatewayClass;
   readonly Gateway: Gateway;
+  readonly ListenerSet: ListenerSet;
   readonly HTTPRoute: SiteRoute;
   readonly GRPCRoute: SiteRoute;
   readonly TLSRoute: SiteRoute;
@@ -94,6 +96,7 @@ export const kinds: { readonly [K in Kind]: KindRow<ValueOfKind[K]> } = {
     parse: parseGateway,
     statusOf: gatewayAddressesOf,
   },
+  ListenerSet: { group: gateway, versions: ['v1'], plural: 'listenersets', parse: parseListenerSet },
   HTTPRoute: {
     group: gateway,
     versions: ['v1', 'v1beta1'],

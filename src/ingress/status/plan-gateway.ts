@@ -8,7 +8,7 @@ import {
 } from '../../base/kubernetes/conditions.ts';
 import type { SeenObject, StatusChange } from '../../base/kubernetes/status-writer.ts';
 import { parseAddress } from '../../base/model/address.ts';
-import type { GatewayClassReport, GatewayReport, RouteReport } from '../gateway/gateway-status.ts';
+import type { GatewayClassReport, GatewayReport, ListenerSetReport, RouteReport } from '../gateway/gateway-status.ts';
 
 type Status = SeenObject['status'];
 
@@ -47,17 +47,38 @@ export function planGateway(
 ): StatusChange | undefined {
   if (report === undefined) return undefined;
   const context = contextOf(report.generation, now);
-  const seenListeners = readRecords(status.listeners);
-  const listeners = report.listeners.map(({ name, kinds, attachedRoutes, conditions }) => ({
-    name,
-    supportedKinds: kinds.map((kind) => ({ group, kind })),
-    attachedRoutes,
-    conditions: mergeConditions(conditions, seenListeners.find((one) => one.name === name)?.conditions, context),
-  }));
   const next = {
     addresses: report.addresses.map((value) => ({ type: typeOfAddress(value), value })),
     conditions: mergeConditions(report.conditions, status.conditions, context),
-    listeners,
+    listeners: writeListeners(report.listeners, status, context),
+    ...((report.attachedSets > 0 || status.attachedListenerSets !== undefined) && {
+      attachedListenerSets: report.attachedSets,
+    }),
+  };
+  return compare(next, status);
+}
+
+function writeListeners(listeners: GatewayReport['listeners'], status: Status, context: ConditionContext) {
+  const seen = readRecords(status.listeners);
+  return listeners.map(({ name, kinds, attachedRoutes, conditions }) => ({
+    name,
+    supportedKinds: kinds.map((kind) => ({ group, kind })),
+    attachedRoutes,
+    conditions: mergeConditions(conditions, seen.find((one) => one.name === name)?.conditions, context),
+  }));
+}
+
+/** Returns the status change of a ListenerSet. Undefined for one of another controller, which has no report. */
+export function planListenerSet(
+  report: ListenerSetReport | undefined,
+  { status }: Pick<SeenObject, 'status'>,
+  now: Date,
+): StatusChange | undefined {
+  if (report === undefined) return undefined;
+  const context = contextOf(report.generation, now);
+  const next = {
+    conditions: mergeConditions(report.conditions, status.conditions, context),
+    listeners: writeListeners(report.listeners, status, context),
   };
   return compare(next, status);
 }

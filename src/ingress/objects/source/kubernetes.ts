@@ -31,6 +31,9 @@ export const nodeKinds: readonly Kind[] = ['Node'];
 /** The kinds of the Gateway API. */
 export const gatewayKinds: readonly Kind[] = ['GatewayClass', 'Gateway', 'TCPRoute', 'UDPRoute', 'ReferenceGrant'];
 
+/** Kinds of the Gateway API that clusters with earlier releases of it lack. */
+export const laterGatewayKinds: readonly Kind[] = ['ListenerSet'];
+
 /** The kinds of Ingresses. */
 export const ingressKinds: readonly Kind[] = ['Ingress', 'IngressClass'];
 

@@ -27,7 +27,10 @@ export interface Step {
   readonly routes?: readonly string[];
   readonly parent?: string;
   readonly condition?: ConditionWords;
-  readonly listeners?: readonly ListenerWords[];
+  readonly listeners?: readonly (ListenerWords | string)[];
+  readonly conditions?: readonly ConditionWords[];
+  readonly count?: number;
+  readonly parentKind?: string;
   readonly parents?: readonly ParentWords[];
   readonly listener?: string;
   readonly port?: number;

@@ -33,6 +33,7 @@ const paths: Readonly<Record<string, string>> = {
   Route: '/apis/route.openshift.io/v1/routes',
   GatewayClass: `${gateway}/gatewayclasses`,
   Gateway: `${gateway}/gateways`,
+  ListenerSet: `${gateway}/listenersets`,
   HTTPRoute: `${gateway}/httproutes`,
   GRPCRoute: `${gateway}/grpcroutes`,
   TLSRoute: `${gateway}/tlsroutes`,

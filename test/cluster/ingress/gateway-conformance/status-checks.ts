@@ -8,10 +8,12 @@ type Any = any;
 /** Returns what a status lacks of a step, or undefined if it holds. */
 export function checkStatus(lab: GatewayLab, step: Step, generationBefore: number | undefined): string | undefined {
   const { kind = 'Gateway', object = step.gateway } = step;
-  const seen = lab.get(kind, object as string);
+  const seen = object === undefined ? undefined : lab.get(kind, object as string);
   switch (step.check) {
     case 'gatewayAndRoutesAccepted':
       return checkAccepted(lab, step);
+    case 'routesAndParentAccepted':
+      return checkRoutesAndParent(lab, step);
     case 'condition':
       return seen === undefined ? 'no such object' : checkCondition(seen, step);
     case 'parents':
@@ -29,7 +31,15 @@ export function checkStatus(lab: GatewayLab, step: Step, generationBefore: numbe
       return isGood ? undefined : JSON.stringify(seen?.status);
     }
     case 'listeners':
-      return isCurrent(seen) ? checkListeners(seen, step.listeners ?? []) : 'conditions are not current';
+      return isCurrent(seen)
+        ? checkListeners(seen, (step.listeners ?? []) as readonly ListenerWords[])
+        : 'conditions are not current';
+    case 'listenerConditions':
+      return checkListenerConditions(seen, step);
+    case 'attachedListenerSets': {
+      const { attachedListenerSets: count = 0 } = (seen?.status ?? {}) as Any;
+      return count === step.count ? undefined : `${count} attached ListenerSets`;
+    }
     case 'observedGenerationLatest':
       return isCurrent(seen) ? undefined : JSON.stringify(seen?.status);
     case 'addressAssigned': {
@@ -88,21 +98,28 @@ function parentsOf(object: KubeObject | undefined): readonly Any[] {
   return (object?.status as Any)?.parents ?? [];
 }
 
-function checkAccepted(lab: GatewayLab, { gateway = '', routeKind = '', routes = [] }: Step): string | undefined {
+function checkAccepted(lab: GatewayLab, step: Step): string | undefined {
+  const { gateway = '' } = step;
   const found = lab.get('Gateway', gateway);
   const status = found?.status as Any;
   if (!isCurrent(found) || !status.addresses?.some((one: Any) => one.type !== undefined)) {
     return `Gateway ${gateway}: ${JSON.stringify(status)}`;
   }
+  return checkRoutesAndParent(lab, { ...step, parentKind: 'Gateway', parent: gateway });
+}
+
+function checkRoutesAndParent(lab: GatewayLab, step: Step): string | undefined {
+  const { parentKind = 'Gateway', parent: parentName = '', routeKind = '', routes = [] } = step;
+  const status = lab.get(parentKind, parentName)?.status as Any;
   for (const key of routes) {
     const route = lab.get(routeKind, key);
-    const parent = findParent(route, gateway);
+    const parent = findParent(route, parentName, parentKind);
     const missing = parent === undefined ? 'no parent' : findMissing(parent.conditions, accepted);
     if (missing !== undefined || !isCurrent(route))
       return `${routeKind} ${key}: ${missing} ${JSON.stringify(route?.status)}`;
   }
   if (routeKind === 'TLSRoute') return undefined;
-  for (const { name, conditions } of status.listeners ?? []) {
+  for (const { name, conditions } of status?.listeners ?? []) {
     for (const type of ['ResolvedRefs', 'Accepted', 'Programmed']) {
       const missing = findMissing(conditions, { type, status: 'True' });
       if (missing !== undefined) return `listener ${name}: ${missing}`;
@@ -111,14 +128,14 @@ function checkAccepted(lab: GatewayLab, { gateway = '', routeKind = '', routes =
   return undefined;
 }
 
-/** The entry of a route for a Gateway, `NAMESPACE/NAME`. */
-function findParent(route: KubeObject | undefined, gateway: string): Any {
+/** The entry of a route for a Gateway or ListenerSet, `NAMESPACE/NAME`. */
+function findParent(route: KubeObject | undefined, gateway: string, kind?: string): Any {
   const [namespace, name] = gateway.split('/');
   return parentsOf(route).find(
     ({ controllerName, parentRef }) =>
       controllerName === 'egress-router.io/ingress-agent' &&
       parentRef.group === 'gateway.networking.k8s.io' &&
-      parentRef.kind === 'Gateway' &&
+      (kind === undefined || parentRef.kind === kind) &&
       parentRef.name === name &&
       (parentRef.namespace ?? route?.metadata.namespace) === namespace,
   );
@@ -140,6 +157,18 @@ function checkParents(seen: KubeObject | undefined, { parents = [] }: Step): str
     if (found === undefined || missing.length > 0) return `${missing.join('; ')} ${JSON.stringify(seen?.status)}`;
   }
   return undefined;
+}
+
+function checkListenerConditions(seen: KubeObject | undefined, step: Step): string | undefined {
+  const { listeners: wanted = [], conditions = [] } = step;
+  const listeners = ((seen?.status as Any)?.listeners ?? []) as readonly Any[];
+  const names = wanted.includes('all') ? listeners.map(({ name }) => name as string) : wanted;
+  for (const name of names) {
+    const found = listeners.find((one) => one.name === name);
+    const missing = conditions.flatMap((one) => findMissing(found?.conditions, one) ?? []);
+    if (found === undefined || missing.length > 0) return `listener ${name}: ${missing.join('; ')}`;
+  }
+  return names.length > 0 ? undefined : 'no listeners';
 }
 
 function checkListeners(seen: KubeObject | undefined, wanted: readonly ListenerWords[]): string | undefined {

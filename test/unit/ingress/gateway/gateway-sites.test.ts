@@ -117,6 +117,7 @@ class World {
     return this.#reporter.report({
       classes: [...this.inventory.all('GatewayClass')],
       gateways: [...this.inventory.all('Gateway')],
+      listenerSets: [...this.inventory.all('ListenerSet')],
       grants: this.inventory.isEmpty('ReferenceGrant') ? this.#noGrants : [...this.inventory.all('ReferenceGrant')],
       l4Routes: [...this.inventory.all('TCPRoute')],
       ...this.#sources,
@@ -358,7 +359,7 @@ describe('listeners for hosts', () => {
     );
     world.update();
     const conflict = (reason: string) =>
-      `Accepted False ${reason}, Programmed False Invalid, Conflicted True ${reason}, 0`;
+      `Accepted False ${reason}, Programmed False ${reason}, Conflicted True ${reason}, 0`;
     for (const name of ['http', 'same']) assert.equal(world.listenerOf(name), conflict('HostnameConflict'));
     for (const name of ['tcp', 'mixed', 'tls', 'https']) {
       assert.equal(world.listenerOf(name), conflict('ProtocolConflict'));
