@@ -9,6 +9,7 @@ import type { ConformanceTest, Step } from './expectations.ts';
 import type { GatewayLab } from './gateway-lab.ts';
 import { writeEndpoint } from './pods.ts';
 import { checkNamespaces, checkStatus } from './status-checks.ts';
+import { findUnknownFields } from './step-fields.ts';
 import { checkAnswer } from './traffic-checks.ts';
 import { dnsQuestion, setValue } from './values.ts';
 
@@ -38,6 +39,7 @@ export class Player {
 
   /** Applies the objects of a test, plays its steps, and removes the objects. */
   async play({ manifests, steps }: ConformanceTest): Promise<void> {
+    assert.deepEqual(steps.flatMap(findUnknownFields), [], 'the player would not check these');
     try {
       for (const manifest of manifests) await this.#apply(manifest);
       for (const step of steps) await this.#run(step);

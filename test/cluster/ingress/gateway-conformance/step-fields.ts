@@ -1,0 +1,89 @@
+import type { Step } from './expectations.ts';
+
+const place = ['gateway', 'listener', 'port'];
+const secure = ['sni', 'trust'];
+
+/**
+ * Fields of each kind of step that the player obeys, or that only explain the step (`note`, `rule`, `retry` and the
+ * like). The suite compares no `sectionNames`, and `listener` names the port that `port` repeats.
+ */
+const fields: Readonly<Record<string, readonly string[]>> = {
+  wait: ['check', 'namespaces'],
+  'status:condition': ['kind', 'object', 'parent', 'condition'],
+  'status:listeners': ['kind', 'object', 'listeners'],
+  'status:gatewayAndRoutesAccepted': ['gateway', 'routeKind', 'routes', 'sectionNames'],
+  'status:parents': ['kind', 'object', 'parents', 'namespaceRequired'],
+  'status:noAcceptedParents': ['kind', 'object'],
+  'status:zeroAttachedRoutes': ['kind', 'object'],
+  'status:observedGenerationLatest': ['kind', 'object'],
+  'status:generationGrew': ['kind', 'object'],
+  'status:addressAssigned': ['kind', 'object'],
+  patch: ['object', 'objects', 'set', 'note'],
+  delete: ['object'],
+  create: ['object'],
+  sleep: ['seconds', 'why'],
+  request: [
+    ...place,
+    ...secure,
+    'scheme',
+    'host',
+    'path',
+    'method',
+    'headers',
+    'protocol',
+    'followRedirect',
+    'backendAnswersWithHeaders',
+    'expect',
+  ],
+  grpc: [...place, 'service', 'method', 'authority', 'metadata', 'expect'],
+  tcp: [...place, ...secure, 'tls', 'expect'],
+  tcpConnect: [...place, 'expect'],
+  tlsHandshake: [...place, 'sni', 'expect'],
+  udp: [...place, 'payload', 'expect'],
+  dnsOverUdp: [...place, 'query', 'retry', 'expect'],
+  tcpSample: [...place, 'connections', 'timeoutSeconds', 'retry', 'expect'],
+  udpSample: [...place, 'payload', 'datagrams', 'answerWithinSeconds', 'retry', 'expect'],
+  distribution: [...place, 'request', 'requests', 'concurrency', 'tolerance', 'attempts', 'rule', 'expectShares'],
+};
+
+/** Expectations that the checks obey. */
+const expectations: ReadonlySet<string> = new Set([
+  'status',
+  'statusNot',
+  'backend',
+  'namespace',
+  'backendSees',
+  'answeredByGateway',
+  'responseHeaders',
+  'responseHeadersAbsent',
+  'redirect',
+  'code',
+  'isTLS',
+  'sni',
+  'service',
+  'closedDuringHandshake',
+  'accepted',
+  'anyAnswer',
+  'anyDnsAnswer',
+  'backendOfEveryConnection',
+  'backendOfEveryAnswer',
+]);
+
+/** Fields of `backendSees` that the checks obey. */
+const seen: ReadonlySet<string> = new Set(['host', 'path', 'method', 'headers', 'absentHeaders', 'sni']);
+
+/** Returns what a step demands that the player would not check, such as `request.clientCertificate`. */
+export function findUnknownFields(step: Step): readonly string[] {
+  if (step.steps !== undefined) return step.steps.flatMap(findUnknownFields);
+  const kind = step.do === 'status' ? `status:${step.check}` : (step.do ?? '');
+  const known = fields[kind];
+  if (known === undefined) return [kind];
+  const own = Object.keys(step).filter((name) => !['do', 'check', ...known].includes(name));
+  const expected = Object.keys(step.expect ?? {}).filter((name) => !expectations.has(name));
+  const sees = Object.keys(step.expect?.backendSees ?? {}).filter((name) => !seen.has(name));
+  return [
+    ...own.map((name) => `${kind}.${name}`),
+    ...expected.map((name) => `${kind}.expect.${name}`),
+    ...sees.map((name) => `${kind}.expect.backendSees.${name}`),
+  ];
+}
