@@ -3,12 +3,11 @@ import type { DecidedGateways, DecidedHolder } from './decide-gateways.ts';
 import { listHostnames } from './hostname.ts';
 import type { GatewayListener } from './listener.ts';
 import { isL7, placeOf, type Refusal } from './listener-decision.ts';
-import type { ListenerHolder } from './listener-holder.ts';
 import type { GatewayRoute, ParentRef } from './route.ts';
 
 /** A listener that accepts a route. */
 export interface Attachment {
-  readonly holder: ListenerHolder;
+  readonly holder: DecidedHolder;
   readonly listener: GatewayListener;
   /** Names that the route serves there; `undefined` in the list means every name. Empty for ports. */
   readonly hostnames: readonly (string | undefined)[];

@@ -1,4 +1,5 @@
 import type { Holding } from '../pools/holding.ts';
+import type { ClientCertificate } from './client-certificate.ts';
 import { type ConditionDraft, no, yes } from './conditions.ts';
 import type { Gateway } from './gateway.ts';
 import type { GatewayAddressVerdict } from './gateway-addresses.ts';
@@ -6,9 +7,10 @@ import { isTrue, type ListenerReport } from './listener-status.ts';
 
 /** Returns the conditions of a Gateway. */
 export function describeGateway(
-  { hasParameters, problems, hasClientCertificate }: Gateway,
+  { hasParameters, problems }: Gateway,
   listeners: readonly ListenerReport[],
   { refusal, note }: SettledAddresses,
+  certificate: ClientCertificate | undefined,
 ): readonly ConditionDraft[] {
   if (hasParameters) {
     const message = 'spec.infrastructure.parametersRef: must be absent, because this controller has no parameters';
@@ -31,18 +33,16 @@ export function describeGateway(
       : isWhole
         ? yes('Accepted', 'Accepted', '')
         : yes('Accepted', 'ListenersNotValid', summary);
-  const references = hasClientCertificate
-    ? [
-        no(
-          'ResolvedRefs',
-          'InvalidClientCertificateRef',
-          'spec.tls.backend.clientCertificateRef: certificates for connections to backends are not supported; remove it',
-        ),
-      ]
-    : [];
+  const references = certificate === undefined ? [] : [describeReferences(certificate)];
   const progress =
     refusal === undefined ? describeProgress(listeners, note) : no('Programmed', refusal.reason, refusal.message);
   return [acceptance, progress, ...references];
+}
+
+function describeReferences(certificate: ClientCertificate): ConditionDraft {
+  return certificate.state === 'invalid'
+    ? no('ResolvedRefs', certificate.reason, certificate.message)
+    : yes('ResolvedRefs', 'ResolvedRefs', '');
 }
 
 /** The addresses of a Gateway that ingress nodes hold. */

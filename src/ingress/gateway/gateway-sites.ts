@@ -6,6 +6,13 @@ import { type Attachment, attachRoute, type ParentDecision } from './attachment.
 import { type DecidedGateways, type DecidedHolder, decideGateways, listHolders } from './decide-gateways.ts';
 import type { Gateway } from './gateway.ts';
 import type { AddressSources } from './gateway-addresses.ts';
+import type { BackendTlsPolicies } from './backend-tls.ts';
+import type { BackendTlsPolicy } from './backend-tls-policy.ts';
+import type { ClientCertificate } from './client-certificate.ts';
+import type { ReferenceChecks } from '../intent/references.ts';
+import type { ServiceShare } from '../intent/service-share.ts';
+import type { Service } from '../objects/service.ts';
+import { describeShare, ServerTls } from './server-tls.ts';
 import type { GatewayClass } from './gateway-class.ts';
 import type { SiteDecisions } from './gateway-status.ts';
 import { listShares } from './gateways.ts';
@@ -19,7 +26,7 @@ import { findYielding, withoutYielded } from './rivals.ts';
 import type { GatewayRoute } from './route.ts';
 import { listSitePorts, type OwnPorts, type SitePorts } from './site-ports.ts';
 import type { SiteRoute } from './site-route.ts';
-import { type Place, translateListener, translateRoute } from './translate.ts';
+import { type Place, translateListener, translateRoute, type Variant } from './translate.ts';
 
 /** Kinds of routes for hosts. */
 export const siteRouteKinds = ['HTTPRoute', 'GRPCRoute', 'TLSRoute'] as const;
@@ -31,6 +38,7 @@ interface SiteKinds {
   readonly Gateway: Gateway;
   readonly ListenerSet: ListenerSet;
   readonly ReferenceGrant: ReferenceGrant;
+  readonly BackendTLSPolicy: BackendTlsPolicy;
   readonly HTTPRoute: SiteRoute;
   readonly GRPCRoute: SiteRoute;
   readonly TLSRoute: SiteRoute;
@@ -38,9 +46,12 @@ interface SiteKinds {
 
 /** Sources of the objects. */
 export interface GatewaySiteObjects {
-  all<K extends 'GatewayClass' | 'Gateway' | 'ListenerSet' | 'ReferenceGrant'>(kind: K): Iterable<SiteKinds[K]>;
+  all<K extends 'GatewayClass' | 'Gateway' | 'ListenerSet' | 'ReferenceGrant' | 'BackendTLSPolicy'>(
+    kind: K,
+  ): Iterable<SiteKinds[K]>;
   keys(kind: SiteRouteKind): Iterable<string>;
   get(kind: SiteRouteKind, key: string): SiteRoute | undefined;
+  get(kind: 'Service', key: string): Service | undefined;
   labelsOf(namespace: string): Labels | undefined;
 }
 
@@ -53,6 +64,8 @@ export interface GatewaySiteSettings {
   readonly ownPorts: OwnPorts;
   /** Returns the results of claims of ports: the same value until they change. */
   readonly sitePorts: () => SitePorts;
+  /** Checks certificates in ConfigMaps and Secrets. */
+  readonly references: ReferenceChecks;
 }
 
 /** A route with the decisions about it. */
@@ -80,6 +93,7 @@ export class GatewaySites implements SiteDecisions {
   /** Served listeners, with the objects that contain them. */
   #served = new Map<GatewayListener, DecidedHolder>();
   #grants: readonly ReferenceGrant[] = [];
+  readonly #serverTls: ServerTls;
   #addresses: AddressSources | undefined;
   #sitePorts: SitePorts | undefined;
   #taken: ChangedObjects | undefined;
@@ -89,6 +103,7 @@ export class GatewaySites implements SiteDecisions {
   constructor(objects: GatewaySiteObjects, settings: GatewaySiteSettings) {
     this.#objects = objects;
     this.#settings = settings;
+    this.#serverTls = new ServerTls(objects, settings.references);
   }
 
   /** The sources, one for each kind of route. They share all decisions. */
@@ -96,7 +111,8 @@ export class GatewaySites implements SiteDecisions {
     return siteRouteKinds.map((kind, index): SiteSource => {
       const source = {
         kind,
-        listChanged: (changes: ChangedObjects | undefined) => this.#listChanged(kind, changes),
+        listChanged: (changes: ChangedObjects | undefined, references: ReadonlySet<string> = new Set()) =>
+          this.#listChanged(kind, changes, references),
         translate: (key: string) => this.#known.get(`${kind}/${key}`)?.requests ?? none,
       };
       if (index > 0) return { ...source, listSecrets: () => [] };
@@ -113,19 +129,29 @@ export class GatewaySites implements SiteDecisions {
     return new Map(Array.from(this.#known.values(), ({ route, decisions }) => [route, decisions]));
   }
 
+  get policies(): BackendTlsPolicies {
+    return this.#serverTls.policies;
+  }
+
+  readonly certificateOf = (gateway: Gateway): ClientCertificate | undefined => this.#serverTls.certificateOf(gateway);
+
   readonly requestsOf = (route: GatewayRoute, { holder, listener }: Attachment): readonly SiteRequest[] => {
     const id = listenerId(holder, listener.name);
     return this.#byRoute.get(route)?.requests.filter((request) => request.listener === id) ?? none;
   };
 
-  #listChanged(kind: SiteRouteKind, changes: ChangedObjects | undefined): Iterable<string> {
-    this.#update(changes);
+  #listChanged(
+    kind: SiteRouteKind,
+    changes: ChangedObjects | undefined,
+    references: ReadonlySet<string>,
+  ): Iterable<string> {
+    this.#update(changes, references);
     const prefix = `${kind}/`;
     return [...this.#dirty].filter((key) => key.startsWith(prefix)).map((key) => key.slice(prefix.length));
   }
 
   /** After a change, the source that is asked first decides for all. */
-  #update(changes: ChangedObjects | undefined): void {
+  #update(changes: ChangedObjects | undefined, references: ReadonlySet<string>): void {
     if (changes !== undefined && changes === this.#taken) return;
     this.#taken = changes;
     this.#dirty = new Set();
@@ -135,7 +161,8 @@ export class GatewaySites implements SiteDecisions {
       addresses.addresses !== this.#addresses?.addresses ||
       addresses.assignments !== this.#addresses.assignments ||
       this.#settings.sitePorts() !== this.#sitePorts ||
-      changes.has('GatewayClass', 'Gateway', 'ListenerSet', 'ReferenceGrant', 'Namespace');
+      changes.has('GatewayClass', 'Gateway', 'ListenerSet', 'ReferenceGrant', 'Namespace') ||
+      this.#serverTls.isAffected(changes, references);
     if (isWide) this.#decideGateways(addresses);
     const keys = isWide ? this.#listAll() : this.#listTouched(changes);
     for (const key of keys) this.#decideRoute(key);
@@ -160,6 +187,7 @@ export class GatewaySites implements SiteDecisions {
       gateways: new Map(Array.from(gateways, ([key, one]) => [key, this.#refusePorts(one)])),
       sets: new Map(Array.from(sets, ([key, one]) => [key, this.#refusePorts(one)])),
     };
+    this.#serverTls.decide(Array.from(this.#decided.gateways.values(), ({ gateway }) => gateway), this.#grants);
     this.#served = new Map();
     for (const one of listHolders(this.#decided)) {
       for (const decision of one.isServed ? one.listeners : []) {
@@ -236,28 +264,53 @@ export class GatewaySites implements SiteDecisions {
 
   #translate(known: Known): void {
     const { route, decisions } = known;
-    const places = new Map<string, Place>();
+    const variants = new Map<string, Variant & { readonly places: Map<string, Place> }>();
     for (const { attachments } of decisions) {
       for (const { holder, listener, hostnames } of attachments) {
         if (!this.#served.has(listener)) continue;
+        const variant = this.#findVariant(variants, route, holder.gateway);
         const id = listenerId(holder, listener.name);
-        for (const hostname of hostnames) places.set(`${id} ${hostname ?? '*'}`, { listener: id, hostname });
+        for (const hostname of hostnames) variant.places.set(`${id} ${hostname ?? '*'}`, { listener: id, hostname });
       }
     }
-    const forbidden = route.rules.map(({ backends }) =>
-      listShares(route, backends, this.#grants)
-        .map(({ isForbidden }) => (isForbidden === true ? 1 : 0))
-        .join(''),
-    );
-    const basis = `${[...places.keys()].join()} ${forbidden.join()}`;
+    const basis = Array.from(variants.values(), ({ name, shares, places }) =>
+      [name, ...places.keys(), ...shares.map((list) => list.map(describeShare).join())].join(' '),
+    ).join('; ');
     if (basis === known.basis) return;
     known.basis = basis;
     // A route with an invalid name has no rules.
-    const isEmpty = places.size === 0 || route.rules.length === 0;
-    known.requests = isEmpty
-      ? none
-      : translateRoute(route, [...places.values()], ({ backends }) => listShares(route, backends, this.#grants));
+    known.requests =
+      variants.size === 0 || route.rules.length === 0
+        ? none
+        : [...variants.values()].flatMap(({ name, shares, places }) =>
+            translateRoute(route, { name, shares, places: [...places.values()] }),
+          );
     this.#dirty.add(known.key);
+  }
+
+  /** Returns the form of a route for a Gateway. Only Gateways with their own certificate for backends need another one. */
+  #findVariant(
+    variants: Map<string, Variant & { readonly places: Map<string, Place> }>,
+    route: SiteRoute,
+    gateway: Gateway,
+  ): Variant & { readonly places: Map<string, Place> } {
+    const make = (name: string) => ({
+      name,
+      shares: route.rules.map(({ backends }) => this.#listShares(route, backends, gateway)),
+      places: new Map<string, Place>(),
+    });
+    const isOwn = this.#serverTls.certificateOf(gateway) !== undefined;
+    const name = isOwn ? `${gateway.meta.namespace}.${gateway.meta.name}` : '';
+    const known = variants.get(name) ?? make(name);
+    variants.set(name, known);
+    return known;
+  }
+
+  #listShares(route: SiteRoute, backends: SiteRoute['backends'], gateway: Gateway): readonly ServiceShare[] {
+    const shares = listShares(route, backends, this.#grants);
+    // The TLS of a TLSRoute is that of the client.
+    if (route.kind === 'TLSRoute') return shares;
+    return shares.map((share) => this.#serverTls.dress(share, route.meta.namespace, gateway));
   }
 
   *#listListeners(): Iterable<SiteListener> {
@@ -280,6 +333,7 @@ export class GatewaySites implements SiteDecisions {
   *#listSecrets(): Iterable<string> {
     // At startup, Secrets must be read before the first decision is applied.
     if (this.#addresses === undefined) this.#decideGateways(this.#settings.addresses());
+    yield* this.#serverTls.references;
     for (const listener of this.#served.keys()) {
       const { tls } = listener as L7Listener;
       for (const { namespace, name } of tls?.certificates ?? [])

@@ -11,7 +11,11 @@ import {
   type DecidedSet,
   decideGateways,
 } from './decide-gateways.ts';
+import type { BackendTlsPolicies } from './backend-tls.ts';
+import type { ClientCertificate } from './client-certificate.ts';
+import type { Gateway } from './gateway.ts';
 import type { GatewayClass } from './gateway-class.ts';
+import { type PolicyReport, reportPolicies } from './policy-status.ts';
 import { isOurs } from './gateway-classes.ts';
 import { describeGateway, type SettledAddresses, settleAddresses } from './gateway-conditions.ts';
 import type { GatewaySnapshot } from './gateways.ts';
@@ -72,12 +76,16 @@ export interface GatewayReports {
   readonly classes: ReadonlyMap<string, GatewayClassReport>;
   readonly gateways: ReadonlyMap<string, GatewayReport>;
   readonly sets: ReadonlyMap<string, ListenerSetReport>;
+  readonly policies: ReadonlyMap<string, PolicyReport>;
   readonly routes: Readonly<Partial<Record<GatewayRouteKind, ReadonlyMap<string, RouteReport>>>>;
 }
 
 /** The decisions of the HTTP data plane about Gateways and their routes. */
 export interface SiteDecisions {
   readonly decided: DecidedGateways;
+  readonly policies: BackendTlsPolicies;
+  /** Returns the certificate that a Gateway presents to its backends. Undefined: it names none. */
+  readonly certificateOf: (gateway: Gateway) => ClientCertificate | undefined;
   /** Routes for hosts with the result of each of their parents. */
   readonly routes: ReadonlyMap<GatewayRoute, readonly ParentDecision[]>;
   /** Returns identities of the requests of a route on a listener. Empty if the listener is not served. */
@@ -139,24 +147,36 @@ export class GatewayReporter {
       );
       return [key, reportGateway(gateway, own, common)];
     });
-    return { classes: reportClasses(context), gateways: new Map(gateways), sets, routes };
+    const states = Array.from(sites?.routes ?? [], ([route, decisions]) => ({
+      route,
+      decisions: route.kind === 'TLSRoute' ? [] : decisions,
+      isPending: routes[route.kind]?.get(keyOf(route.meta))?.isPending === true,
+    }));
+    const policies = sites === undefined ? new Map() : reportPolicies(sites.policies, states, context);
+    return { classes: reportClasses(context), gateways: new Map(gateways), sets, policies, routes };
   }
 
   #reportRoute(
     route: GatewayRoute,
     decisions: readonly ParentDecision[],
     of: VerdictsOf,
-    { grants, serviceOf }: GatewayContext,
+    { grants, serviceOf, sites }: GatewayContext,
   ): RouteReport {
     const verdicts = new Map(decisions.flatMap(({ attachments }) => attachments.map((one) => [one, of(one)] as const)));
     const services = route.backends.map(({ namespace = route.meta.namespace, service }) =>
       serviceOf(`${namespace}/${service}`),
     );
-    const inputs = [decisions, grants, ...services, ...[...verdicts.values()].flat()];
+    const policies = sites?.policies;
+    const inputs = [decisions, grants, policies, ...services, ...[...verdicts.values()].flat()];
     const known = this.#known.get(route);
     if (known !== undefined && isSameList(known.inputs, inputs)) return known.report;
     const verdictsOf = (attachment: Attachment) => verdicts.get(attachment) ?? [];
-    const parents = reportParents(route, decisions, { grants, serviceOf, verdictsOf });
+    const parents = reportParents(route, decisions, {
+      grants,
+      serviceOf,
+      verdictsOf,
+      ...(policies !== undefined && { policies }),
+    });
     const report: RouteReport = {
       uid: route.meta.uid,
       generation: route.meta.generation,
@@ -243,7 +263,9 @@ function reportGateway(
   const { gateway } = decided;
   const settled = settleAddresses(decided.addresses, common.context.holdingOf);
   const { listeners, isWaited } = reportListeners(decided, settled, common);
-  const isPending = common.isDivided(gateway) || settled.isWaiting || isWaited;
+  const certificate = describeCertificateState(gateway, common.context);
+  const isUnread = certificate?.state === 'waiting';
+  const isPending = common.isDivided(gateway) || settled.isWaiting || isWaited || isUnread;
   const attachedSets = sets.filter(({ conditions }) =>
     conditions.some(({ type, status }) => type === 'Accepted' && status === 'True'),
   ).length;
@@ -254,8 +276,18 @@ function reportGateway(
     addresses: settled.addresses.slice(0, maxGatewayAddresses),
     listeners,
     attachedSets,
-    conditions: describeGateway(gateway, listeners, settled),
+    conditions: describeGateway(gateway, listeners, settled, certificate),
   };
+}
+
+/** Returns the state of the certificate for backends. Without hosts, no connection to a backend has TLS. */
+function describeCertificateState(
+  gateway: Gateway,
+  { sites }: GatewayContext,
+): ClientCertificate | undefined {
+  if (sites !== undefined || gateway.clientCertificate === undefined) return sites?.certificateOf(gateway);
+  const message = `${gateway.clientCertificate.path}: this agent serves only TCP and UDP; remove it`;
+  return { state: 'invalid', reason: 'InvalidClientCertificateRef', message };
 }
 
 function reportSet(decided: DecidedSet, common: HolderContext): ListenerSetReport {

@@ -3,7 +3,14 @@ import type { Parsed } from '../../base/model/problem.ts';
 import { type ObjectMeta, readMeta } from '../../base/read/object-meta.ts';
 import { ProblemList } from '../../base/read/problem-list.ts';
 import { isRecord } from '../../base/read/shape.ts';
-import { type AllowedNamespaces, type ReadListeners, readListeners, readNamespaces } from './listener.ts';
+import {
+  type AllowedNamespaces,
+  type CertificateRef,
+  type ReadListeners,
+  readCertificateRef,
+  readListeners,
+  readNamespaces,
+} from './listener.ts';
 import { isAbsent, isPort, listOf } from './parts.ts';
 
 /** An address that a Gateway requests. */
@@ -28,8 +35,8 @@ export interface Gateway extends ReadListeners {
   readonly hasParameters: boolean;
   /** Ports of HTTPS listeners that require client certificates (`spec.tls.frontend`). Absent: none. */
   readonly clientValidation?: 'all' | readonly number[];
-  /** Whether it names a client certificate for connections to backends (`spec.tls.backend`). */
-  readonly hasClientCertificate: boolean;
+  /** The certificate that it presents to backends (`spec.tls.backend.clientCertificateRef`). Absent: none. */
+  readonly clientCertificate?: CertificateRef;
 }
 
 /** Parses a Gateway. */
@@ -54,7 +61,7 @@ export function parseGateway(input: unknown): Parsed<Gateway> {
     recorded: readAddresses(gatewayAddressesOf(input)).flatMap(({ value = '' }) => parseAddress(value) ?? []),
     hasParameters: isRecord(infrastructure) && isRecord(infrastructure.parametersRef),
     ...(clientValidation !== undefined && { clientValidation }),
-    hasClientCertificate: isRecord(backend) && !isAbsent(backend.clientCertificateRef),
+    ...readClientCertificate(backend, meta?.namespace ?? ''),
   }));
 }
 
@@ -69,6 +76,12 @@ function readAllowedSets(written: unknown): AllowedNamespaces {
 /** Returns `status.addresses` as received, the only part of a Gateway's status that the agent reads. */
 export function gatewayAddressesOf(input: unknown): unknown {
   return isRecord(input) && isRecord(input.status) ? input.status.addresses : undefined;
+}
+
+function readClientCertificate(backend: unknown, home: string): Pick<Gateway, 'clientCertificate'> {
+  const written = isRecord(backend) ? backend.clientCertificateRef : undefined;
+  if (isAbsent(written)) return {};
+  return { clientCertificate: readCertificateRef(written, 'spec.tls.backend.clientCertificateRef', home) };
 }
 
 /** Returns the ports on which clients need certificates. An unreadable setting counts as a requirement. */

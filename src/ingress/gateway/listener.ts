@@ -179,7 +179,8 @@ function readTls(
   };
 }
 
-function readCertificateRef(written: unknown, path: string, home: string): CertificateRef {
+/** Parses a reference to a Secret with a certificate. `path` is its place, for messages. */
+export function readCertificateRef(written: unknown, path: string, home: string): CertificateRef {
   const { group, kind, namespace, name } = isRecord(written) ? written : {};
   const refuse = (field: string, value: unknown, cure: string): CertificateRef => ({
     path,

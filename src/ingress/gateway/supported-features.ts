@@ -6,8 +6,10 @@ export const portFeatures = ['Gateway', 'ListenerSet', 'ReferenceGrant', 'TCPRou
 
 /** Features whose conformance tests pass with an agent that also serves hosts. */
 export const siteFeatures = [
+  'BackendTLSPolicy',
   'GRPCRoute',
   'GRPCRouteNamedRouteRule',
+  'GatewayBackendClientCertificate',
   'GatewayHTTPListenerIsolation',
   'GatewayHTTPSListenerDetectMisdirectedRequests',
   'GatewayPort8080',

@@ -16,7 +16,10 @@ export interface HttpState {
   readonly backends: ReadonlyMap<string, Backend>;
   /** By {@link Certificate.name}. */
   readonly certificates: ReadonlyMap<string, Certificate>;
-  /** Certificate authorities for servers, as PEM by name. {@link ServerTls.authority} refers to them. */
+  /**
+   * Certificate authorities for servers, and certificates that the router presents to them, as PEM by name.
+   * {@link ServerTls.authority} and {@link VerifiedTls} refer to them.
+   */
   readonly authorities: ReadonlyMap<string, string>;
   /** Listeners that are not the default one. */
   readonly gateways: Gateways;
@@ -217,6 +220,18 @@ export interface Server {
   readonly h2c?: boolean;
   /** Name that its certificate must contain, if there is an authority. */
   readonly verifyHost?: string;
+  /** TLS to this server. Takes precedence over {@link HttpBackend.tls}. */
+  readonly tls?: VerifiedTls;
+}
+
+/** TLS to a server whose certificate is always verified. */
+export interface VerifiedTls {
+  /** TLS server name, which the certificate must contain. */
+  readonly name: string;
+  /** A name of {@link HttpState.authorities}. */
+  readonly authority: string;
+  /** Certificate and key that the router presents: a name of {@link HttpState.authorities}. */
+  readonly certificate?: string;
 }
 
 /** A certificate for hosts selected by SNI. */

@@ -4,8 +4,8 @@ import { listEditedNames } from './header-edits.ts';
 import { chooseSpare, type InForce, type Layout, type Tenancy } from './layout.ts';
 import type { Backend } from './model.ts';
 import { routeOf } from './route.ts';
-import { makeSection, type Section, type ServerLine, spareShapes } from './section.ts';
-import { changedKeys, diffEntries, type Steps, type Wait } from './steps.ts';
+import { listAuthorities, makeSection, type Section, type ServerLine, spareShapes } from './section.ts';
+import { changedKeys, diffEntries, type ReloadCause, type Steps, type Wait } from './steps.ts';
 
 /** Result of placing backends. */
 export interface Placed {
@@ -31,8 +31,7 @@ export function placeBackends(
   const renewed = changedKeys(before.state.authorities, authorities);
   const changed = [...wanted].filter(([id, backend]) => {
     const known = old.get(id);
-    const authority = renewed.size === 0 ? undefined : backend.http?.tls?.authority;
-    if (authority !== undefined && renewed.has(authority)) return true;
+    if (renewed.size > 0 && listAuthorities(backend).some((name) => renewed.has(name))) return true;
     return known === undefined || (known !== backend && !isDeepStrictEqual(known, backend));
   });
   const gone = [...old.keys()].filter((id) => !wanted.has(id));
@@ -93,9 +92,8 @@ class Placement {
   place(id: string, backend: Backend): void {
     const section = this.#sections.get(id);
     const old = this.#before.state.backends.get(id);
-    const authority = backend.http?.tls?.authority;
-    if (authority !== undefined && !this.#authorities.has(authority)) {
-      this.#wait('size', id);
+    if (listAuthorities(backend).some((name) => !this.#authorities.has(name))) {
+      this.#hold('size', id, backend);
       return;
     }
     if (listEditedNames(backend).some((name) => !this.#before.layout.editedHeaders.has(name))) {
@@ -122,13 +120,23 @@ class Placement {
     this.#move(id, backend, makeSection(backend, this.#authorities));
   }
 
+  /**
+   * Lets a backend wait for a reload in its previous form. If that form would send requests to servers that the new one
+   * does not trust, they get 503 instead.
+   */
+  #hold(cause: ReloadCause, id: string, backend: Backend): void {
+    this.#wait(cause, id);
+    const old = this.#before.state.backends.get(id);
+    if (old !== undefined && verifiesMore(old, backend)) this.remove(id);
+  }
+
   /** Moves a backend to a spare section. */
   #move(id: string, backend: Backend, next: Section): void {
     const spares = this.#spares.get(next.shape) ?? [];
     const spare = chooseSpare(spares, this.#tenancies, backend.tenant);
     if (spare === undefined) {
       const common = [...spareShapes.values()].includes(next.shape);
-      this.#wait(common ? 'spares' : 'shape', id);
+      this.#hold(common ? 'spares' : 'shape', id, backend);
       return;
     }
     this.#spares.set(
@@ -197,6 +205,12 @@ class Placement {
       layout: { ...layout, sections: this.#sections, tenancies: this.#tenancies },
     };
   }
+}
+
+/** Returns whether a backend verifies its servers in another way than before. */
+function verifiesMore(before: Backend, now: Backend): boolean {
+  const known = new Set(before.servers.map(({ tls }) => JSON.stringify(tls)));
+  return now.servers.some(({ tls }) => tls !== undefined && !known.has(JSON.stringify(tls)));
 }
 
 /** Returns whether a route of a backend has changed: its own, or one to https. */

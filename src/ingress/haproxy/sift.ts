@@ -7,7 +7,7 @@ import { backendLists, checkNetworks } from './networks.ts';
 import { plainEntries, secureEntries } from './paths.ts';
 import { checkHost, UnfitValue } from './quote.ts';
 import type { TlsName, VirtualHost } from './rule.ts';
-import { authorityFile, makeSection } from './section.ts';
+import { authorityFile, listAuthorities, makeSection } from './section.ts';
 import { checkHostRules } from './virtual-host.ts';
 
 /** A part of a state that cannot be served, with the reason. */
@@ -53,10 +53,9 @@ export function siftState(
     else refused.push({ kind: 'authority', name, reason });
   }
   const backends = sift('backend', state.backends, checkBackend);
-  const orphans = [...backends.values()].filter((backend) => {
-    const authority = backend.http?.tls?.authority;
-    return authority !== undefined && !authorities.has(authority);
-  });
+  const orphans = [...backends.values()].filter((backend) =>
+    listAuthorities(backend).some((name) => !authorities.has(name)),
+  );
   for (const { id } of orphans) refused.push({ kind: 'backend', name: id, reason: 'its authority does not exist' });
   const lost = new Set(orphans);
   return {

@@ -112,11 +112,11 @@ export class SitePlanner {
 
   /**
    * @param changes since the last call
-   * @param secrets names (`NAMESPACE/NAME`) of Secrets that changed
+   * @param secrets keys of Secrets (`NAMESPACE/NAME`) and ConfigMaps (`ConfigMap NAMESPACE/NAME`) that changed
    */
   compute(changes: ChangedObjects, secrets: ReadonlySet<string>): DesiredSites {
     const changed = this.#sources.map(
-      (source) => [source, [...source.listChanged(this.#desired === undefined ? undefined : changes)]] as const,
+      (source) => [source, [...source.listChanged(this.#desired === undefined ? undefined : changes, secrets)]] as const,
     );
     const listeners = this.#sources.flatMap((source) => [...(source.listListeners?.() ?? [])]);
     this.#gateways.setListeners(listeners);
@@ -230,6 +230,9 @@ export class SitePlanner {
     const known = before?.gateway.backends ?? noGatewayPlan.backends;
     for (const id of known === gateway.backends ? [] : known.keys()) if (!gateway.backends.has(id)) backends.delete(id);
     for (const [id, backend] of gateway.backends) if (backends.get(id) !== backend) backends.set(id, backend);
+    for (const name of before?.gateway.authorities.keys() ?? [])
+      if (!gateway.authorities.has(name)) authorities.delete(name);
+    for (const [name, pem] of gateway.authorities) authorities.set(name, pem);
     const groups = [...this.#groups.values()];
     return {
       served: groups.flatMap(({ served }) => served),

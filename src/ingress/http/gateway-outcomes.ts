@@ -8,6 +8,8 @@ export class GatewayOutcomes {
   readonly #served = new Map<SiteRequest, ServedSite>();
   readonly #refused = new Map<SiteRequest, RefusedAtListener>();
   readonly #backends = new Map<string, Backend>();
+  /** CA and client certificates of backends by name, with the number of demands that use them. */
+  readonly #authorities = new Map<string, { readonly pem: string; users: number }>();
   /** Number of served requests by demand: they share backends. */
   readonly #users = new Map<SiteDemand, number>();
 
@@ -16,7 +18,9 @@ export class GatewayOutcomes {
     const { request, demand, backends } = one;
     this.drop(request);
     this.#served.set(request, one);
-    this.#users.set(demand, (this.#users.get(demand) ?? 0) + 1);
+    const users = this.#users.get(demand) ?? 0;
+    this.#users.set(demand, users + 1);
+    if (users === 0) this.#hold(one);
     for (const backend of backends) if (used.has(backend.id)) this.#backends.set(backend.id, backend);
   }
 
@@ -37,6 +41,7 @@ export class GatewayOutcomes {
       return;
     }
     this.#users.delete(known.demand);
+    this.#release(known);
     // Another version of the object may have replaced the backend already.
     for (const backend of known.backends)
       if (this.#backends.get(backend.id) === backend) this.#backends.delete(backend.id);
@@ -46,11 +51,30 @@ export class GatewayOutcomes {
     readonly served: readonly ServedSite[];
     readonly refused: readonly RefusedAtListener[];
     readonly backends: ReadonlyMap<string, Backend>;
+    readonly authorities: ReadonlyMap<string, string>;
   } {
     return {
       served: [...this.#served.values()],
       refused: [...this.#refused.values()],
       backends: new Map(this.#backends),
+      authorities: new Map(Array.from(this.#authorities, ([name, { pem }]) => [name, pem])),
     };
+  }
+
+  #hold({ authorities }: ServedSite): void {
+    for (const [name, pem] of authorities) {
+      const users = this.#authorities.get(name)?.users ?? 0;
+      // Of two versions of an object, the newer one counts.
+      this.#authorities.set(name, { pem, users: users + 1 });
+    }
+  }
+
+  #release({ authorities }: ServedSite): void {
+    for (const name of authorities.keys()) {
+      const known = this.#authorities.get(name);
+      if (known === undefined) continue;
+      known.users--;
+      if (known.users === 0) this.#authorities.delete(name);
+    }
   }
 }

@@ -1,6 +1,7 @@
 import type { Parsed, Problem } from '../../base/model/problem.ts';
 import { keyOf, type ObjectMeta } from '../../base/read/object-meta.ts';
 import { isRecord } from '../../base/read/shape.ts';
+import { type BackendTlsPolicy, parseBackendTlsPolicy } from '../gateway/backend-tls-policy.ts';
 import { type Gateway, gatewayAddressesOf, parseGateway } from '../gateway/gateway.ts';
 import { type GatewayClass, parseGatewayClass } from '../gateway/gateway-class.ts';
 import { type L4Route, parseL4Route } from '../gateway/l4-route.ts';
@@ -11,6 +12,7 @@ import { type Ingress, parseIngress } from '../k8s-ingress/ingress.ts';
 import { type IngressClass, parseIngressClass } from '../k8s-ingress/ingress-class.ts';
 import { type AddressPool, parseAddressPool } from '../pools/pool.ts';
 import { parseRoute, type Route } from '../route/route.ts';
+import { type ConfigMap, parseConfigMap } from './config-map.ts';
 import { type EndpointSlice, parseEndpointSlice } from './endpoint-slice.ts';
 import { type Namespace, parseNamespace } from './namespace.ts';
 import { type Node, nodeAddressesOf, parseNode } from './node.ts';
@@ -25,6 +27,7 @@ export interface ValueOfKind {
   readonly Namespace: Namespace;
   readonly Node: Node;
   readonly Secret: Secret;
+  readonly ConfigMap: ConfigMap;
   readonly Ingress: Ingress;
   readonly IngressClass: IngressClass;
   readonly GatewayClass: GatewayClass;
@@ -36,6 +39,7 @@ export interface ValueOfKind {
   readonly TCPRoute: L4Route;
   readonly UDPRoute: L4Route;
   readonly ReferenceGrant: ReferenceGrant;
+  readonly BackendTLSPolicy: BackendTlsPolicy;
   readonly IngressAddressPool: AddressPool;
 }
 
@@ -86,6 +90,7 @@ export const kinds: { readonly [K in Kind]: KindRow<ValueOfKind[K]> } = {
   Namespace: { group: '', versions: ['v1'], plural: 'namespaces', parse: parseNamespace },
   Node: { group: '', versions: ['v1'], plural: 'nodes', parse: parseNode, statusOf: nodeAddressesOf },
   Secret: { group: '', versions: ['v1'], plural: 'secrets', parse: parseSecret },
+  ConfigMap: { group: '', versions: ['v1'], plural: 'configmaps', parse: parseConfigMap },
   Ingress: { group: 'networking.k8s.io', versions: ['v1'], plural: 'ingresses', parse: parseIngress },
   IngressClass: { group: 'networking.k8s.io', versions: ['v1'], plural: 'ingressclasses', parse: parseIngressClass },
   GatewayClass: { group: gateway, versions: ['v1', 'v1beta1'], plural: 'gatewayclasses', parse: parseGatewayClass },
@@ -132,6 +137,12 @@ export const kinds: { readonly [K in Kind]: KindRow<ValueOfKind[K]> } = {
     versions: ['v1', 'v1beta1'],
     plural: 'referencegrants',
     parse: parseReferenceGrant,
+  },
+  BackendTLSPolicy: {
+    group: gateway,
+    versions: ['v1', 'v1alpha3'],
+    plural: 'backendtlspolicies',
+    parse: parseBackendTlsPolicy,
   },
   IngressAddressPool: {
     group: 'egress-router.io',

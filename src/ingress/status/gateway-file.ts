@@ -2,7 +2,7 @@ import type { StatusChange } from '../../base/kubernetes/status-writer.ts';
 import { isRecord } from '../../base/read/shape.ts';
 import type { GatewayReports } from '../gateway/gateway-status.ts';
 import { routeKinds } from '../gateway/route.ts';
-import { planGateway, planGatewayClass, planGatewayRoute, planListenerSet } from './plan-gateway.ts';
+import { planGateway, planGatewayClass, planGatewayRoute, planListenerSet, planPolicy } from './plan-gateway.ts';
 
 type Status = Readonly<Record<string, unknown>>;
 type Planner = (seen: { readonly status: Status }) => StatusChange | undefined;
@@ -50,6 +50,10 @@ export class GatewayFileStatuses {
     }
     for (const [key, report] of reports?.sets ?? []) {
       add('ListenerSet', key, (seen) => (report.isPending ? undefined : planListenerSet(report, seen, now)));
+    }
+    for (const [key, report] of reports?.policies ?? []) {
+      const plan: Planner = (seen) => planPolicy(report, this.#controllerName, seen, now);
+      if (report.ancestors.length > 0) add('BackendTLSPolicy', key, report.isPending ? () => undefined : plan);
     }
     for (const kind of routeKinds) {
       for (const [key, report] of reports?.routes[kind] ?? []) {

@@ -8,6 +8,7 @@ import {
 } from '../../base/kubernetes/conditions.ts';
 import type { SeenObject, StatusChange } from '../../base/kubernetes/status-writer.ts';
 import { parseAddress } from '../../base/model/address.ts';
+import type { PolicyReport } from '../gateway/policy-status.ts';
 import type { GatewayClassReport, GatewayReport, ListenerSetReport, RouteReport } from '../gateway/gateway-status.ts';
 
 type Status = SeenObject['status'];
@@ -106,6 +107,30 @@ export function planGatewayRoute(
   if (parents.length === 0 && ours.length === 0) return undefined;
   return compare({ parents: mergeEntries(parents, status.parents, isOurs, isSameParent) }, status);
 }
+
+/** Returns the status change of a BackendTLSPolicy. Entries of other controllers are preserved. */
+export function planPolicy(
+  report: PolicyReport | undefined,
+  controllerName: string,
+  { status }: Pick<SeenObject, 'status'>,
+  now: Date,
+): StatusChange | undefined {
+  if (report === undefined) return undefined;
+  const isOurs = (entry: Status): boolean => entry.controllerName === controllerName;
+  const ours = readRecords(status.ancestors).filter(isOurs);
+  const context = contextOf(report.generation, now);
+  const isSame = (one: Status, other: Status): boolean => isDeepStrictEqual(one.ancestorRef, other.ancestorRef);
+  const free = maxAncestors - (readRecords(status.ancestors).length - ours.length);
+  const ancestors = report.ancestors.slice(0, Math.max(0, free)).map(({ ancestorRef, conditions }) => {
+    const before = ours.find((entry) => isSame(entry, { ancestorRef }));
+    return { ancestorRef, controllerName, conditions: mergeConditions(conditions, before?.conditions, context) };
+  });
+  if (ancestors.length === 0 && ours.length === 0) return undefined;
+  return compare({ ancestors: mergeEntries(ancestors, status.ancestors, isOurs, isSame) }, status);
+}
+
+/** Limit of the API for the ancestors of a policy, those of all controllers together. */
+const maxAncestors = 16;
 
 function contextOf(generation: number | undefined, now: Date): ConditionContext {
   return { now: writeTime(now), generation, ownTypes };

@@ -1,3 +1,4 @@
+import { noReferences } from '../../unit/ingress/no-references.ts';
 import type { KubeApi } from '../../../src/base/kubernetes/cluster-api.ts';
 import { KubeLease } from '../../../src/base/kubernetes/lease.ts';
 import { clusterNames } from '../../../src/base/kubernetes/names.ts';
@@ -121,6 +122,7 @@ export class AgentNode {
       addresses: () => ({ addresses: plane.gatewayAddresses, assignments: plane.assignments }),
       ownPorts: { http: 80, https: 443 },
       sitePorts: () => plane.sitePorts,
+      references: noReferences,
     });
     this.#agent = new IngressAgent({
       source: new KubernetesSource(

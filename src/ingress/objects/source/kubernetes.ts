@@ -38,7 +38,7 @@ export const laterGatewayKinds: readonly Kind[] = ['ListenerSet'];
 export const ingressKinds: readonly Kind[] = ['Ingress', 'IngressClass'];
 
 /** The kinds of the Gateway API that only an agent that serves hosts reads. */
-export const siteRouteKinds: readonly Kind[] = ['HTTPRoute', 'GRPCRoute', 'TLSRoute'];
+export const siteRouteKinds: readonly Kind[] = ['HTTPRoute', 'GRPCRoute', 'TLSRoute', 'BackendTLSPolicy'];
 
 /** Virtual addresses. A cluster without this API has none. */
 export const poolKinds: readonly Kind[] = ['IngressAddressPool'];

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { X509Certificate } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { parseAllDocuments } from 'yaml';
 import { clusterNames } from '../../../../src/base/kubernetes/names.ts';
@@ -84,7 +85,7 @@ export class Player {
         return;
       }
       case 'create': {
-        const object = step.object as KubeObject;
+        const object = this.#fill(step.object as KubeObject);
         this.#lab.apply(object.kind as string, object);
         this.#applied.push([object.kind as string, `${object.metadata.namespace}/${object.metadata.name}`]);
         return;
@@ -95,6 +96,22 @@ export class Player {
       default:
         await this.#runTraffic(step);
     }
+  }
+
+  /** Returns an object with the content of others in place of `<ca.crt of ConfigMap …>`. */
+  #fill<T>(object: T): T {
+    const text = JSON.stringify(object, (_, value: unknown) => {
+      const key = typeof value === 'string' ? /^<ca\.crt of ConfigMap (.*)>$/.exec(value)?.[1] : undefined;
+      return key === undefined ? value : (this.#lab.get('ConfigMap', key)?.data as Record<string, string>)['ca.crt'];
+    });
+    return JSON.parse(text) as T;
+  }
+
+  /** Returns the certificate and key of `Secret NAMESPACE/NAME`. */
+  #pairOf(secret: string): { readonly certificate: string; readonly key: string } {
+    const data = this.#lab.get('Secret', secret.replace('Secret ', ''))?.data as Record<string, string>;
+    const decode = (key: string) => Buffer.from(data[key] ?? '', 'base64').toString();
+    return { certificate: decode('tls.crt'), key: decode('tls.key') };
   }
 
   #patch({ object, objects, set = {} }: Step): void {
@@ -112,7 +129,7 @@ export class Player {
     const [kind = '', key = ''] = (object as string).split(' ');
     const next = structuredClone(this.#lab.get(kind, key)) as KubeObject;
     this.#generation = next.metadata.generation as number;
-    for (const [path, value] of Object.entries(set)) setValue(next, path, value);
+    for (const [path, value] of Object.entries(this.#fill(set))) setValue(next, path, value);
     this.#lab.apply(kind, next);
   }
 
@@ -189,11 +206,19 @@ export class Player {
           ...headers,
           'x-echo-set-header': wished.join(','),
         },
-        ...(isHttps && { tls: { ...tlsOf(step), trust: this.#trust } }),
+        ...(isHttps && {
+          tls: {
+            ...tlsOf(step),
+            trust: this.#trust,
+            ...(step.clientCertificate !== undefined && { pair: this.#pairOf(step.clientCertificate) }),
+          },
+        }),
         ...(protocol === 'h2' && { isHttp2: true }),
       },
     });
-    return checkAnswer(step, answer, isHttps);
+    const certificateOf = (secret: string) =>
+      new X509Certificate(this.#pairOf(secret).certificate).raw.toString('base64');
+    return checkAnswer(step, answer, isHttps, certificateOf);
   }
 
   async #call(step: Step): Promise<string | undefined> {

@@ -77,7 +77,8 @@ export function checkNamespaces(lab: GatewayLab, namespaces: readonly string[]):
 /** Whether every condition of an object describes its newest generation. */
 function isCurrent(object: KubeObject | undefined): boolean {
   const status = object?.status as Any;
-  const lists = status?.parents?.map((one: Any) => one.conditions) ?? [status?.conditions];
+  const entries = status?.parents ?? status?.ancestors;
+  const lists = entries?.map((one: Any) => one.conditions) ?? [status?.conditions];
   if (lists.length === 0) return false;
   return lists.every(
     (conditions: Any) =>
@@ -144,12 +145,26 @@ function findParent(route: KubeObject | undefined, gateway: string, kind?: strin
   );
 }
 
-function checkCondition(seen: KubeObject, { kind = '', parent, condition }: Step): string | undefined {
+/** The entry of a policy for a Gateway, `NAMESPACE/NAME`. */
+function findAncestor(policy: KubeObject, gateway: string): Any {
+  const [namespace, name] = gateway.split('/');
+  return (policy.status as Any)?.ancestors?.find(
+    ({ controllerName, ancestorRef }: Any) =>
+      controllerName === 'egress-router.io/ingress-agent' &&
+      ancestorRef.kind === 'Gateway' &&
+      ancestorRef.name === name &&
+      (ancestorRef.namespace ?? policy.metadata.namespace) === namespace,
+  );
+}
+
+function checkCondition(seen: KubeObject, { kind = '', parent, ancestor, condition }: Step): string | undefined {
   if (condition === undefined) throw new Error('A step without condition');
   if (!isCurrent(seen)) return `not current: ${JSON.stringify(seen.status)}`;
   const conditions = kind.endsWith('Route')
     ? findParent(seen, parent ?? '')?.conditions
-    : (seen.status as Any).conditions;
+    : kind === 'BackendTLSPolicy'
+      ? findAncestor(seen, ancestor ?? '')?.conditions
+      : (seen.status as Any).conditions;
   return findMissing(conditions, condition);
 }
 

@@ -1,6 +1,7 @@
 /** Sets a value at a path such as `spec.rules[0].name`, appends to a list, or keeps only some of its items. */
 export function setValue(object: object, path: string, value: unknown): void {
-  const keys = path.split(/[.[\]]+/).filter((key) => key !== '');
+  // A key with dots is in quotes.
+  const keys = (path.match(/"[^"]*"|[^.[\]]+/g) ?? []).map((key) => key.replaceAll('"', ''));
   const last = keys.pop() ?? '';
   // biome-ignore lint/suspicious/noExplicitAny: any object
   const place = keys.reduce((at: any, key) => at[key], object);

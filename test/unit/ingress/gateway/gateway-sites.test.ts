@@ -6,10 +6,12 @@ import { GatewayReporter, type GatewayReports } from '../../../../src/ingress/ga
 import type { ReferenceGrant } from '../../../../src/ingress/gateway/reference-grant.ts';
 import type { SitePorts } from '../../../../src/ingress/gateway/site-ports.ts';
 import type { Verdict } from '../../../../src/ingress/intent/plane.ts';
+import type { ReferenceState } from '../../../../src/ingress/intent/references.ts';
 import type { SiteRequest } from '../../../../src/ingress/intent/site-request.ts';
 import { Inventory } from '../../../../src/ingress/objects/inventory.ts';
 import { readObject } from '../../../../src/ingress/objects/kinds.ts';
 import { noAssignments } from '../../../../src/ingress/pools/assign.ts';
+import { noReferences } from '../no-references.ts';
 
 const group = 'gateway.networking.k8s.io';
 const created = (seconds: number) => new Date(Date.UTC(2026, 0, 1) + seconds * 1000).toISOString();
@@ -49,11 +51,17 @@ class World {
   readonly inventory = new Inventory();
   /** Results of claims: these ports are free. */
   sitePorts: SitePorts = new Map(['81', '8080', '8443', '9443'].map((key) => [key, undefined]));
+  /** Certificates in ConfigMaps and Secrets. */
+  readonly contents = new Map<string, ReferenceState>();
   readonly sites = new GatewaySites(this.inventory, {
     className: undefined,
     ownPorts: { http: 80, https: 443 },
     sitePorts: () => this.sitePorts,
     addresses: () => this.#sources,
+    references: {
+      authorities: (key, field) => this.contents.get(`ConfigMap ${key}`) ?? noReferences.authorities(key, field),
+      keyPair: (key, field) => this.contents.get(key) ?? noReferences.keyPair(key, field),
+    },
   });
   readonly #sources = { addresses: ['192.0.2.10'], assignments: noAssignments };
   readonly #journal = this.inventory.openJournal();
@@ -84,11 +92,11 @@ class World {
   }
 
   /** Keys of changed routes. */
-  update(): readonly string[] {
+  update(references: ReadonlySet<string> = new Set()): readonly string[] {
     const changes = this.#journal.take();
     const given = this.#hasStarted ? changes : undefined;
     this.#hasStarted = true;
-    return this.sites.sources.flatMap((source) => [...source.listChanged(given)].map((key) => `${source.kind} ${key}`));
+    return this.sites.sources.flatMap((source) => [...source.listChanged(given, references)].map((key) => `${source.kind} ${key}`));
   }
 
   get requests(): readonly SiteRequest[] {

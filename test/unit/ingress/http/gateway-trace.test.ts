@@ -1,3 +1,4 @@
+import { noReferences } from '../no-references.ts';
 import assert from 'node:assert/strict';
 import { describe, it } from 'mocha';
 import { clusterNames } from '../../../../src/base/kubernetes/names.ts';
@@ -61,6 +62,7 @@ function plan() {
     ownPorts: { http: 80, https: 443 },
     sitePorts: () => new Map(),
     addresses: () => ({ addresses: [], assignments: noAssignments }),
+    references: noReferences,
   });
   const planner = new SitePlanner(
     inventory,

@@ -136,6 +136,7 @@ describe('StatusFile', () => {
         ],
       ]),
       sets: new Map(),
+      policies: new Map(),
       routes: {
         TCPRoute: new Map([
           ['shop/a', { uid: 'a', generation, parents: [{ parentRef: { name: 'gw' }, conditions: [condition] }] }],
