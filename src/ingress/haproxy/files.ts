@@ -2,7 +2,7 @@ import { certificateFile, certificateList, defaultCertificateFile, listLine, lis
 import { renderDefaults } from './common.ts';
 import type { Loopback } from './frontend-parts.ts';
 import { renderFrontends } from './frontends.ts';
-import { innerFiles, innerNumbers } from './gateway-names.ts';
+import { clientNumbers, innerFiles, innerNumbers } from './gateway-names.ts';
 import { type Place, renderGlobal } from './global.ts';
 import { type InForce, spareSections } from './layout.ts';
 import type { MapName, Maps } from './maps.ts';
@@ -46,6 +46,7 @@ export function renderFiles(inForce: InForce, maps: Maps, place: Place, loopback
     ...renderCertificateLists(inForce),
     [defaultCertificateFile, state.settings.tls.defaultCertificate],
     ...defaultCertificates(state),
+    ...clientAuthorities(state),
     ...settingsFiles(state.settings),
   ]);
   for (const name of maps.keys()) files.set(mapFile(name), renderMap(maps, name));
@@ -89,6 +90,13 @@ export function defaultCertificates({ settings, gateways }: HttpState): Map<stri
       gateways.defaults.get(number) ?? settings.tls.defaultCertificate,
     ]),
   );
+}
+
+/** Returns the authorities of frontends that verify client certificates. An unused one has some authority, too. */
+function clientAuthorities({ settings, gateways }: HttpState): Map<string, string> {
+  const numbers = settings.gateways === undefined ? [] : clientNumbers(settings.gateways);
+  const usual = /-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----\n?/.exec(settings.tls.defaultCertificate)?.[0] ?? '';
+  return new Map(numbers.map((number) => [innerFiles(number).authorities, gateways.clients.get(number)?.pem ?? usual]));
 }
 
 /** A cache, because all 10,000 names are needed whenever files are written. */

@@ -2,7 +2,7 @@ import { clientCertificates, clientTlsWords } from './client-tls.ts';
 import { allowListRules, limitRules, tenantRules } from './common.ts';
 import { found, globalHeaders, hygiene, type Loopback, logLines, logNames } from './frontend-parts.ts';
 import { nameRules, placeRules, routeRules } from './gateway-lookup.ts';
-import { innerFiles, innerName, innerNumbers } from './gateway-names.ts';
+import { type InnerKind, innerFiles, innerKind, innerName, innerNumbers, isClientKind } from './gateway-names.ts';
 import { flagged, letters } from './letters.ts';
 import type { GatewaySettings, Settings } from './model.ts';
 import { networksMap } from './networks.ts';
@@ -23,7 +23,7 @@ export function renderGatewayFrontends(settings: Settings, loopback: Loopback): 
     httpDefaults(settings, gateways),
     plainFrontend(settings, gateways),
     tlsFrontend(settings, gateways),
-    ...innerNumbers(gateways).map((number) => innerFrontend(number, settings, loopback)),
+    ...innerNumbers(gateways).map((number) => innerFrontend(number, innerKind(gateways, number), settings, loopback)),
     ...answers(),
   ];
 }
@@ -51,7 +51,7 @@ export function sharedNames({ gateways, listen }: Settings): string {
   if (gateways === undefined) return '';
   const rule = 'tcp-request content';
   const named = '{ var(txn.site) -m found }';
-  const yields = '{ var(txn.passed) -m found } { var(txn.site) -m sub |* } || { var(txn.passed) -m len 1 }';
+  const yields = '{ var(txn.passed) -m found } { var(txn.site) -m sub |* } || { var(txn.passed) -m len 1 } || { var(txn.passed) -m beg gateway_tls_ }';
   return `  ${rule} set-var-fmt(txn.site) "${listen.httpsPort}@*|%[var(txn.sni)]" if { var(txn.sni) -m found } !{ var(txn.route) -m found }
 ${nameRules(rule, { key: 'site', result: 'passed', map: 'tls-names', when: named })}  ${rule} set-var(txn.own) var(txn.sni),concat(/${mark}),map_beg(maps/secure.map) if ${yields}
   ${rule} set-var(txn.own) 'var(txn.sni),regsub("^[^.]*","*"),concat(/${mark}),map_beg(maps/secure.map)' if ${yields}
@@ -123,15 +123,53 @@ ${limitRules('tcp-request content', 'if', 'tcp')}
 `;
 }
 
-/** TLS of one place. Sessions resume only within the frontend, because tickets are off and names decide. */
-function innerFrontend(number: number, settings: Settings, loopback: Loopback): string {
+/** Verification of client certificates by kind of frontend. */
+const verification: Readonly<Record<InnerKind, string>> = {
+  http: '',
+  tcp: '',
+  required: 'verify required',
+  optional: 'verify optional crt-ignore-err all ca-ignore-err all',
+};
+
+/**
+ * TLS of one place. HAProxy's cache of sessions, which all frontends share, is off: a session resumes without any
+ * verification of the client. Tickets are valid only for the frontend that issued them. A frontend that verifies
+ * clients issues none, because its authorities change.
+ */
+function innerFrontend(number: number, kind: InnerKind, settings: Settings, loopback: Loopback): string {
   const name = innerName(number);
-  const { list, certificate } = innerFiles(number);
-  return `frontend ${name} from gateways
-  bind ${[loopback.bind(name), `ssl crt ${certificate} crt-list ${list} alpn h2,http/1.1 no-tls-tickets accept-proxy`, ...clientTlsWords(settings)].join(' ')}
-${logLines(settings.log, 'http')}${useRoute(settings)}
+  const { list, certificate, authorities } = innerFiles(number);
+  const isVerifying = isClientKind(kind);
+  const words = [
+    `bind ${loopback.bind(name)} ssl crt ${certificate} crt-list ${list}`,
+    ...(kind === 'tcp' ? [] : ['alpn h2,http/1.1']),
+    ...(isVerifying ? [`no-tls-tickets ca-file ${authorities} ${verification[kind]}`] : []),
+    'accept-proxy',
+    ...(isVerifying ? [] : clientTlsWords(settings)),
+  ];
+  return `frontend ${name} from ${kind === 'tcp' ? 'tcp' : 'gateways'}
+  ${words.join(' ')}
+${logLines(settings.log, kind === 'tcp' ? 'tcp' : 'http')}${isVerifying ? sameClients : ''}${kind === 'tcp' ? endedRules(settings) : useRoute(settings)}
 backend ${name} from tcp
   server ${name} ${loopback.connect(name)} send-proxy-v2
+`;
+}
+
+/** Closes connections whose client was verified by other authorities than the present ones. */
+const sameClients = `  tcp-request connection set-var(sess.clients) fe_name,map_str(maps/clients.map)
+  tcp-request content set-var(txn.clients) fe_name,map_str(maps/clients.map)
+  tcp-request content reject if !{ var(sess.clients) -m found } || !{ var(txn.clients) -m found } || !{ var(sess.clients),strcmp(txn.clients) eq 0 }
+`;
+
+/** Returns rules for connections whose TLS the frontend has terminated. */
+function endedRules(settings: Settings): string {
+  const rule = 'tcp-request content';
+  const { gateways } = settings;
+  if (gateways === undefined) return '';
+  return `${placeRules(rule, gateways.ports)}  ${rule} set-var(txn.sni) ssl_fc_sni,lower,rtrim(.)
+  ${rule} set-var-fmt(txn.site) "%[var(txn.place)]|%[var(txn.sni)]"
+${nameRules(rule, { key: 'site', result: 'route', map: 'ended-names' })}${passRules(settings)}  use_backend %[var(txn.section)] if { var(txn.section) -m found }
+  default_backend answer_close
 `;
 }
 

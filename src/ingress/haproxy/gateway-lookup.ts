@@ -1,5 +1,6 @@
 import { longestChain, longestValue } from './decision-graph.ts';
 import { setFlags } from './frontend-parts.ts';
+import { innerPrefix } from './gateway-names.ts';
 import type { GatewaySettings } from './model.ts';
 import { mark } from './paths.ts';
 import { answerSection } from './rule.ts';
@@ -65,7 +66,7 @@ export function routeRules({ isShared = false } = {}): string {
   const steps = `${stepRules}${final}`.repeat(longestChain + 1);
   return `  http-request set-var(txn.name) req.hdr(host),lower,field(1,:),rtrim(.)
   http-request set-var-fmt(txn.site) "%[var(txn.place)]|%[var(txn.name)]"
-${nameRules('http-request', { key: 'site', result: 'listener', map: 'names' })}${misdirected}${isShared ? sharedRules : ''}  http-request set-var-fmt(txn.key) "%[var(txn.site)]%[path]/${mark}"
+${nameRules('http-request', { key: 'site', result: 'listener', map: 'names' })}${verified}${misdirected}${isShared ? sharedRules : ''}  http-request set-var-fmt(txn.key) "%[var(txn.site)]%[path]/${mark}"
   http-request set-var(txn.route) str(${answerSection(404)})
   http-request set-var(txn.route) var(txn.key),map_beg(maps/sites.map,${answerSection(404)}) if ${known}
 ${final}
@@ -79,6 +80,11 @@ ${steps}  http-request deny deny_status 500
 /** Returns requests for other hosts to the frontend, and restores the Host header. */
 const sharedRules = `  http-request allow if !${known}
   http-request set-header Host %[var(txn.cased)] if { var(txn.cased) -m found }
+`;
+
+/** Answers 421 unless the frontend that verifies the client certificates of the host's listener received the request. */
+const verified = `  http-request set-var(txn.frontend) fe_name if { var(txn.listener) -m beg ${innerPrefix} }
+  http-request return status 421 if { var(txn.frontend) -m found } !{ var(txn.listener),field(1,/),strcmp(txn.frontend) eq 0 }
 `;
 
 /** Answers 421 unless the host belongs to the same listener as the TLS server name. */

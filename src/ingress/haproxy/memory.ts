@@ -6,7 +6,7 @@ import { type Files, shardCount, shardOf } from './files.ts';
 import { innerFiles, innerNumbers } from './gateway-names.ts';
 import type { InForce, Layout, Tenancy } from './layout.ts';
 import type { Backend, Certificate, HttpState, Passthrough, Settings, Site } from './model.ts';
-import type { TlsName, VirtualHost } from './rule.ts';
+import type { ClientAuthorities, TlsName, VirtualHost } from './rule.ts';
 import type { ServerLine } from './section.ts';
 
 /**
@@ -14,7 +14,7 @@ import type { ServerLine } from './section.ts';
  * restarted supervisor can resume. The state is distributed over as many files as the sections. If a file is
  * incomplete, or of another version of this program, the supervisor reloads HAProxy instead.
  */
-const version = 3;
+const version = 4;
 
 interface MainFile {
   readonly settings: Omit<Settings, 'tls'> & { readonly tls: Omit<Settings['tls'], 'defaultCertificate'> };
@@ -35,6 +35,8 @@ interface GatewaysFile {
   readonly places: readonly [string, string][];
   readonly ports: readonly [string, string][];
   readonly inner: readonly [string, number][];
+  readonly clients: readonly [number, ClientAuthorities][];
+  readonly endedNames: readonly TlsName[];
 }
 
 interface ShardFile {
@@ -62,6 +64,8 @@ export function rememberMain({ state, layout }: InForce): Files {
       places: [...state.gateways.places],
       ports: [...state.gateways.ports],
       inner: [...state.gateways.inner],
+      clients: [...state.gateways.clients],
+      endedNames: [...state.gateways.endedNames.values()],
     },
   };
   return new Map([['state/main.json', seal(main)]]);
@@ -120,6 +124,8 @@ export async function recall(folder: string): Promise<InForce | undefined> {
         places: new Map(main.gateways.places),
         ports: new Map(main.gateways.ports),
         inner: new Map(main.gateways.inner),
+        clients: new Map(main.gateways.clients),
+        endedNames: new Map(main.gateways.endedNames.map((name) => [name.key, name])),
         defaults: await recallDefaults(main.settings, pem, defaultCertificate),
       },
     };

@@ -296,6 +296,13 @@ export interface GatewaySettings {
   readonly ports: { readonly http: PortSpan; readonly tls: PortSpan };
   /** Number of frontends that terminate TLS, one for each address and port. */
   readonly inner: number;
+  /**
+   * Number of frontends that require client certificates, one for each address, port and set of authorities, and number
+   * of those that only ask for one. Absent: none.
+   */
+  readonly clients?: number;
+  /** Number of frontends that terminate the TLS of connections without HTTP. Absent: none. */
+  readonly ended?: number;
 }
 
 /** First and last port. */

@@ -70,6 +70,7 @@ export function siftState(
         ...siftPlaces(state.gateways),
         hosts: sift('virtual host', state.gateways.hosts, checkHostRules),
         tlsNames: sift('TLS name', state.gateways.tlsNames, (name) => void checkTlsName(name)),
+        endedNames: sift('TLS name', state.gateways.endedNames, (name) => void checkTlsName(name)),
       },
     },
     refused,

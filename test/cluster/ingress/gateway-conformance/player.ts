@@ -26,6 +26,8 @@ export class Player {
   #trust = '';
   #applied: (readonly [kind: string, key: string])[] = [];
   #generation: number | undefined;
+  /** The last text that a step has copied from another object. */
+  #copied: string | undefined;
 
   constructor(lab: GatewayLab) {
     this.#lab = lab;
@@ -101,8 +103,11 @@ export class Player {
   /** Returns an object with the content of others in place of `<ca.crt of ConfigMap …>`. */
   #fill<T>(object: T): T {
     const text = JSON.stringify(object, (_, value: unknown) => {
+      if (value === '<the CA text copied before>') return this.#copied;
       const key = typeof value === 'string' ? /^<ca\.crt of ConfigMap (.*)>$/.exec(value)?.[1] : undefined;
-      return key === undefined ? value : (this.#lab.get('ConfigMap', key)?.data as Record<string, string>)['ca.crt'];
+      if (key === undefined) return value;
+      this.#copied = (this.#lab.get('ConfigMap', key)?.data as Record<string, string>)['ca.crt'];
+      return this.#copied;
     });
     return JSON.parse(text) as T;
   }
@@ -127,6 +132,8 @@ export class Player {
       return;
     }
     const [kind = '', key = ''] = (object as string).split(' ');
+    // The objects of a test are removed after it.
+    if (Object.values(set).includes('<as before the test>')) return;
     const next = structuredClone(this.#lab.get(kind, key)) as KubeObject;
     this.#generation = next.metadata.generation as number;
     for (const [path, value] of Object.entries(this.#fill(set))) setValue(next, path, value);
