@@ -91,6 +91,9 @@ const verified = `  http-request set-var(txn.frontend) fe_name if { var(txn.list
 const misdirected = `  http-request set-var(txn.sni) ssl_fc_sni,lower,rtrim(.) if { ssl_fc_has_sni }
   http-request set-var-fmt(txn.other) "%[var(txn.place)]|%[var(txn.sni)]" if { var(txn.sni) -m found } !{ var(txn.sni),strcmp(txn.name) eq 0 }
 ${nameRules('http-request', { key: 'other', result: 'owner', map: 'names', when: '{ var(txn.other) -m found }' })}  http-request return status 421 if { var(txn.other) -m found } ${known} !{ var(txn.owner),strcmp(txn.listener) eq 0 }
+  # A connection stays with its listener, also when another one takes over the name or the authorities of clients.
+  http-request set-var(sess.listener) var(txn.listener) if { var(txn.sni) -m found } !{ var(sess.listener) -m found }
+  http-request return status 421 if { var(sess.listener) -m found } ${known} !{ var(sess.listener),strcmp(txn.listener) eq 0 }
 `;
 
 /** Maximum length of a compared value in bytes. A longer one matches no exact condition. */
