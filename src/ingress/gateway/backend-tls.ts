@@ -109,7 +109,11 @@ function checkPolicy(
 
 /** Returns the name of the port that a backend refers to. */
 export function targetPortOf(
-  { namespace, service, servicePort }: { readonly namespace: string; readonly service: string; readonly servicePort?: string | number },
+  {
+    namespace,
+    service,
+    servicePort,
+  }: { readonly namespace: string; readonly service: string; readonly servicePort?: string | number },
   serviceOf: (key: string) => Service | undefined,
 ): TargetPort {
   const key = `${namespace}/${service}`;
@@ -124,4 +128,3 @@ export function listPolicyConfigMaps(policies: Iterable<BackendTlsPolicy>): Read
     for (const { namespace, name } of authorities) if (name !== undefined) keys.add(`${namespace}/${name}`);
   return keys;
 }
-

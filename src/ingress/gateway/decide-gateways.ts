@@ -1,5 +1,6 @@
 import { keyOf } from '../../base/read/object-meta.ts';
 import { byAgeAndName } from '../claims/order.ts';
+import type { ReferenceChecks } from '../intent/references.ts';
 import { includesNamespace, type LabelsOfNamespace } from './allowed-namespaces.ts';
 import type { Gateway } from './gateway.ts';
 import { type AddressSources, addressesOf, type GatewayAddressVerdict } from './gateway-addresses.ts';
@@ -23,6 +24,8 @@ export interface GatewaySettings extends AddressSources {
   readonly gateways: readonly Gateway[];
   readonly listenerSets: readonly ListenerSet[];
   readonly grants: readonly ReferenceGrant[];
+  /** Checks ConfigMaps. Absent: their content does not matter. */
+  readonly references?: ReferenceChecks;
   readonly labelsOfNamespace: LabelsOfNamespace;
   /** The only class that is served. Absent: all classes of this controller. */
   readonly className: string | undefined;

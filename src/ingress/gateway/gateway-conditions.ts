@@ -1,5 +1,6 @@
 import type { Holding } from '../pools/holding.ts';
 import type { ClientCertificate } from './client-certificate.ts';
+import { hasInsecureFallback } from './client-validation.ts';
 import { type ConditionDraft, no, yes } from './conditions.ts';
 import type { Gateway } from './gateway.ts';
 import type { GatewayAddressVerdict } from './gateway-addresses.ts';
@@ -7,11 +8,12 @@ import { isTrue, type ListenerReport } from './listener-status.ts';
 
 /** Returns the conditions of a Gateway. */
 export function describeGateway(
-  { hasParameters, problems }: Gateway,
+  gateway: Gateway,
   listeners: readonly ListenerReport[],
   { refusal, note }: SettledAddresses,
   certificate: ClientCertificate | undefined,
 ): readonly ConditionDraft[] {
+  const { hasParameters, problems } = gateway;
   if (hasParameters) {
     const message = 'spec.infrastructure.parametersRef: must be absent, because this controller has no parameters';
     return [no('Accepted', 'InvalidParameters', message), no('Programmed', 'Invalid', message)];
@@ -36,8 +38,14 @@ export function describeGateway(
   const references = certificate === undefined ? [] : [describeReferences(certificate)];
   const progress =
     refusal === undefined ? describeProgress(listeners, note) : no('Programmed', refusal.reason, refusal.message);
-  return [acceptance, progress, ...references];
+  return [acceptance, progress, ...references, ...(hasInsecureFallback(gateway) ? [insecure] : [])];
 }
+
+const insecure = yes(
+  'InsecureFrontendValidationMode',
+  'ConfigurationChanged',
+  'spec.tls.frontend admits clients without a valid certificate (AllowInsecureFallback)',
+);
 
 function describeReferences(certificate: ClientCertificate): ConditionDraft {
   return certificate.state === 'invalid'

@@ -1,18 +1,18 @@
 import type { Labels } from '../../base/read/object-meta.ts';
 import type { SiteListener } from '../intent/listener.ts';
+import type { ReferenceChecks } from '../intent/references.ts';
+import type { ServiceShare } from '../intent/service-share.ts';
 import type { SiteRequest } from '../intent/site-request.ts';
 import type { ChangedObjects, SiteSource } from '../intent/site-source.ts';
+import type { Service } from '../objects/service.ts';
 import { type Attachment, attachRoute, type ParentDecision } from './attachment.ts';
-import { type DecidedGateways, type DecidedHolder, decideGateways, listHolders } from './decide-gateways.ts';
-import type { Gateway } from './gateway.ts';
-import type { AddressSources } from './gateway-addresses.ts';
 import type { BackendTlsPolicies } from './backend-tls.ts';
 import type { BackendTlsPolicy } from './backend-tls-policy.ts';
 import type { ClientCertificate } from './client-certificate.ts';
-import type { ReferenceChecks } from '../intent/references.ts';
-import type { ServiceShare } from '../intent/service-share.ts';
-import type { Service } from '../objects/service.ts';
-import { describeShare, ServerTls } from './server-tls.ts';
+import { listClientReferences } from './client-validation.ts';
+import { type DecidedGateways, type DecidedHolder, decideGateways, listHolders } from './decide-gateways.ts';
+import type { Gateway } from './gateway.ts';
+import type { AddressSources } from './gateway-addresses.ts';
 import type { GatewayClass } from './gateway-class.ts';
 import type { SiteDecisions } from './gateway-status.ts';
 import { listShares } from './gateways.ts';
@@ -24,6 +24,7 @@ import { isServedListener } from './listener-status.ts';
 import type { ReferenceGrant } from './reference-grant.ts';
 import { findYielding, withoutYielded } from './rivals.ts';
 import type { GatewayRoute } from './route.ts';
+import { describeShare, ServerTls } from './server-tls.ts';
 import { listSitePorts, type OwnPorts, type SitePorts } from './site-ports.ts';
 import type { SiteRoute } from './site-route.ts';
 import { type Place, translateListener, translateRoute, type Variant } from './translate.ts';
@@ -91,7 +92,9 @@ export class GatewaySites implements SiteDecisions {
   readonly #listeners = new WeakMap<GatewayListener, { readonly addresses: string; readonly made: SiteListener }>();
   #decided: DecidedGateways = { gateways: new Map(), sets: new Map() };
   /** Served listeners, with the objects that contain them. */
-  #served = new Map<GatewayListener, DecidedHolder>();
+  #served = new Map<GatewayListener, { readonly holder: DecidedHolder; readonly decision: ListenerDecision }>();
+  /** Keys of the ConfigMaps that verify clients. */
+  #clientReferences: ReadonlySet<string> = new Set();
   #grants: readonly ReferenceGrant[] = [];
   readonly #serverTls: ServerTls;
   #addresses: AddressSources | undefined;
@@ -162,7 +165,8 @@ export class GatewaySites implements SiteDecisions {
       addresses.assignments !== this.#addresses.assignments ||
       this.#settings.sitePorts() !== this.#sitePorts ||
       changes.has('GatewayClass', 'Gateway', 'ListenerSet', 'ReferenceGrant', 'Namespace') ||
-      this.#serverTls.isAffected(changes, references);
+      this.#serverTls.isAffected(changes, references) ||
+      [...references].some((key) => this.#clientReferences.has(key));
     if (isWide) this.#decideGateways(addresses);
     const keys = isWide ? this.#listAll() : this.#listTouched(changes);
     for (const key of keys) this.#decideRoute(key);
@@ -178,6 +182,7 @@ export class GatewaySites implements SiteDecisions {
       gateways: [...this.#objects.all('Gateway')],
       listenerSets: [...this.#objects.all('ListenerSet')],
       grants: this.#grants,
+      references: this.#settings.references,
       labelsOfNamespace: (namespace) => this.#objects.labelsOf(namespace),
       ...addresses,
       className: this.#settings.className,
@@ -187,13 +192,15 @@ export class GatewaySites implements SiteDecisions {
       gateways: new Map(Array.from(gateways, ([key, one]) => [key, this.#refusePorts(one)])),
       sets: new Map(Array.from(sets, ([key, one]) => [key, this.#refusePorts(one)])),
     };
-    this.#serverTls.decide(Array.from(this.#decided.gateways.values(), ({ gateway }) => gateway), this.#grants);
+    const own = Array.from(this.#decided.gateways.values(), ({ gateway }) => gateway);
+    this.#serverTls.decide(own, this.#grants);
+    this.#clientReferences = listClientReferences(own, this.#grants);
     this.#served = new Map();
     for (const one of listHolders(this.#decided)) {
       for (const decision of one.isServed ? one.listeners : []) {
         // A port is not served before its claim is decided: it may belong to a program of the node.
         if (isServedListener(decision) && this.#hasPorts(one, decision.listener)) {
-          this.#served.set(decision.listener, one);
+          this.#served.set(decision.listener, { holder: one, decision });
         }
       }
     }
@@ -314,17 +321,18 @@ export class GatewaySites implements SiteDecisions {
   }
 
   *#listListeners(): Iterable<SiteListener> {
-    for (const [listener, holder] of this.#served) {
+    for (const [listener, { holder, decision }] of this.#served) {
       const { gateway, addresses: verdict } = holder;
       const isOwn = verdict.virtual !== undefined || gateway.addresses.some(({ value }) => value !== undefined);
       const addresses = isOwn ? verdict.addresses : [];
-      const key = addresses.join();
+      const { clients } = decision;
+      const key = [...addresses, ...(clients === undefined ? [] : Object.values(clients))].join();
       const known = this.#listeners.get(listener);
       if (known?.addresses === key) {
         yield known.made;
         continue;
       }
-      const made = translateListener(holder, listener as L7Listener, addresses);
+      const made = translateListener(holder, listener as L7Listener, addresses, clients);
       this.#listeners.set(listener, { addresses: key, made });
       yield made;
     }
@@ -334,6 +342,7 @@ export class GatewaySites implements SiteDecisions {
     // At startup, Secrets must be read before the first decision is applied.
     if (this.#addresses === undefined) this.#decideGateways(this.#settings.addresses());
     yield* this.#serverTls.references;
+    yield* this.#clientReferences;
     for (const listener of this.#served.keys()) {
       const { tls } = listener as L7Listener;
       for (const { namespace, name } of tls?.certificates ?? [])

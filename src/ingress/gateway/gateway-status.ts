@@ -3,6 +3,8 @@ import type { Verdict } from '../intent/plane.ts';
 import type { Holding } from '../pools/holding.ts';
 import type { Attachment, ParentDecision } from './attachment.ts';
 import { attachRoute } from './attachment.ts';
+import type { BackendTlsPolicies } from './backend-tls.ts';
+import type { ClientCertificate } from './client-certificate.ts';
 import { type ConditionDraft, no, yes } from './conditions.ts';
 import {
   type DecidedGateway,
@@ -11,11 +13,8 @@ import {
   type DecidedSet,
   decideGateways,
 } from './decide-gateways.ts';
-import type { BackendTlsPolicies } from './backend-tls.ts';
-import type { ClientCertificate } from './client-certificate.ts';
 import type { Gateway } from './gateway.ts';
 import type { GatewayClass } from './gateway-class.ts';
-import { type PolicyReport, reportPolicies } from './policy-status.ts';
 import { isOurs } from './gateway-classes.ts';
 import { describeGateway, type SettledAddresses, settleAddresses } from './gateway-conditions.ts';
 import type { GatewaySnapshot } from './gateways.ts';
@@ -26,6 +25,7 @@ import { describeSet } from './listener-set-conditions.ts';
 import { isAsked, type ListenerReport, reportListener } from './listener-status.ts';
 import { maxGatewayAddresses } from './node-addresses.ts';
 import { type ParentReport, reportParents, type ServiceLookup } from './parent-status.ts';
+import { type PolicyReport, reportPolicies } from './policy-status.ts';
 import type { GatewayRoute, GatewayRouteKind } from './route.ts';
 import { portFeatures, siteFeatures } from './supported-features.ts';
 
@@ -281,10 +281,7 @@ function reportGateway(
 }
 
 /** Returns the state of the certificate for backends. Without hosts, no connection to a backend has TLS. */
-function describeCertificateState(
-  gateway: Gateway,
-  { sites }: GatewayContext,
-): ClientCertificate | undefined {
+function describeCertificateState(gateway: Gateway, { sites }: GatewayContext): ClientCertificate | undefined {
   if (sites !== undefined || gateway.clientCertificate === undefined) return sites?.certificateOf(gateway);
   const message = `${gateway.clientCertificate.path}: this agent serves only TCP and UDP; remove it`;
   return { state: 'invalid', reason: 'InvalidClientCertificateRef', message };
@@ -317,6 +314,7 @@ function reportListeners(
     const verdict = listener && lookup.ofListener(listenerId({ meta }, name));
     // Without a verdict, no data plane has decided about the listener.
     const isDue = withheld === undefined && isAsked(decision) && isServable(decision.kinds, listener);
+    isWaited ||= decision.isWaiting === true;
     isWaited ||= isDue && (verdict === undefined || isWaiting(verdict));
     const attachedRoutes = listener === undefined ? 0 : (attached.get(listener) ?? 0);
     return reportListener(decision, { attachedRoutes, verdict, withheld });

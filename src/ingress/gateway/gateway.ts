@@ -3,6 +3,7 @@ import type { Parsed } from '../../base/model/problem.ts';
 import { type ObjectMeta, readMeta } from '../../base/read/object-meta.ts';
 import { ProblemList } from '../../base/read/problem-list.ts';
 import { isRecord } from '../../base/read/shape.ts';
+import { type FrontendValidation, readFrontendValidation } from './client-validation.ts';
 import {
   type AllowedNamespaces,
   type CertificateRef,
@@ -11,7 +12,7 @@ import {
   readListeners,
   readNamespaces,
 } from './listener.ts';
-import { isAbsent, isPort, listOf } from './parts.ts';
+import { isAbsent } from './parts.ts';
 
 /** An address that a Gateway requests. */
 export interface GatewayAddress {
@@ -33,8 +34,8 @@ export interface Gateway extends ReadListeners {
   readonly allowedSets: AllowedNamespaces;
   /** Whether it sets `parametersRef`, which this controller does not support. */
   readonly hasParameters: boolean;
-  /** Ports of HTTPS listeners that require client certificates (`spec.tls.frontend`). Absent: none. */
-  readonly clientValidation?: 'all' | readonly number[];
+  /** Validation of client certificates on HTTPS listeners. Absent: none. */
+  readonly clientValidation?: FrontendValidation;
   /** The certificate that it presents to backends (`spec.tls.backend.clientCertificateRef`). Absent: none. */
   readonly clientCertificate?: CertificateRef;
 }
@@ -51,7 +52,7 @@ export function parseGateway(input: unknown): Parsed<Gateway> {
   } else if (!isAbsent(listeners) && !Array.isArray(listeners))
     problems.add('spec.listeners', listeners, 'must be a list of listeners');
   const { frontend, backend } = isRecord(tls) ? tls : {};
-  const clientValidation = readClientValidation(frontend);
+  const clientValidation = readFrontendValidation(frontend, meta?.namespace ?? '');
   return problems.finish(() => ({
     meta: meta as ObjectMeta,
     className: gatewayClassName as string,
@@ -82,18 +83,6 @@ function readClientCertificate(backend: unknown, home: string): Pick<Gateway, 'c
   const written = isRecord(backend) ? backend.clientCertificateRef : undefined;
   if (isAbsent(written)) return {};
   return { clientCertificate: readCertificateRef(written, 'spec.tls.backend.clientCertificateRef', home) };
-}
-
-/** Returns the ports on which clients need certificates. An unreadable setting counts as a requirement. */
-function readClientValidation(frontend: unknown): 'all' | readonly number[] | undefined {
-  if (isAbsent(frontend)) return undefined;
-  if (!isRecord(frontend)) return 'all';
-  if (isRecord(frontend.default) ? !isAbsent(frontend.default.validation) : !isAbsent(frontend.default)) return 'all';
-  const ports = listOf(frontend.perPort).flatMap((one) => {
-    const { port, tls } = isRecord(one) ? one : {};
-    return isPort(port) && !(isRecord(tls) && isAbsent(tls.validation)) ? [port] : [];
-  });
-  return ports.length > 0 ? ports : undefined;
 }
 
 function readAddresses(written: unknown): readonly GatewayAddress[] {

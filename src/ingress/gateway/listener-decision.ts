@@ -1,3 +1,6 @@
+import type { ClientVerification } from '../intent/listener.ts';
+import type { ReferenceChecks } from '../intent/references.ts';
+import { decideValidation } from './client-validation.ts';
 import type { Gateway } from './gateway.ts';
 import { covers } from './hostname.ts';
 import { type GatewayListener, type L7Listener, type ListenerReading, protocolCure } from './listener.ts';
@@ -25,7 +28,17 @@ export interface ListenerDecision {
   /** Another listener of the Gateway excludes it. */
   readonly conflict?: Refusal<'ProtocolConflict' | 'HostnameConflict'>;
   /** An object that it refers to cannot be used. */
-  readonly unresolved?: Refusal<'InvalidRouteKinds' | 'InvalidCertificateRef' | 'RefNotPermitted'>;
+  readonly unresolved?: Refusal<
+    | 'InvalidRouteKinds'
+    | 'InvalidCertificateRef'
+    | 'RefNotPermitted'
+    | 'InvalidCACertificateRef'
+    | 'InvalidCACertificateKind'
+  >;
+  /** Verification of client certificates. Absent: none. */
+  readonly clients?: ClientVerification;
+  /** A ConfigMap has not been read yet, so the listener is not served. */
+  readonly isWaiting?: true;
   /** Whether certificates are missing, so that it cannot be served. */
   readonly lacksCertificate: boolean;
   /** Another HTTPS listener on the same port covers some of the same names. */
@@ -35,6 +48,8 @@ export interface ListenerDecision {
 /** Context of the decisions. */
 export interface ListenerContext {
   readonly grants: readonly ReferenceGrant[];
+  /** Checks ConfigMaps. Absent: their content does not matter. */
+  readonly references?: ReferenceChecks;
   /** Whether listeners of protocols HTTP, HTTPS and TLS are served. */
   readonly servesSites: boolean;
 }
@@ -85,7 +100,7 @@ function decideListener(
   reading: ListenerReading,
   listener: GatewayListener,
   others: readonly GatewayListener[],
-  { grants }: ListenerContext,
+  { grants, references }: ListenerContext,
 ): ListenerDecision {
   // Listeners of a ListenerSet are decided in order: the first one wins.
   const conflict = holder.kind === 'Gateway' ? findConflict(listener, others) : undefined;
@@ -99,13 +114,15 @@ function decideListener(
     (one) => one.group !== gatewayGroup || !(fitting as readonly string[]).includes(one.kind),
   );
   const certificate = findCertificateFault(holder, listener, grants);
+  const validation =
+    listener.protocol === 'https' ? decideValidation(gateway, listener.port, grants, references) : undefined;
   const unresolved = isForeign
     ? ({
         reason: 'InvalidRouteKinds',
         message: `allowedRoutes.kinds: must be ${fitting.join(' or ')} only`,
       } as const)
-    : certificate;
-  const refusal = conflict ?? findClientValidation(gateway, listener);
+    : (certificate ?? validation?.unresolved);
+  const refusal = conflict ?? validation?.refusal;
   return {
     name: listener.name,
     reading,
@@ -115,6 +132,8 @@ function decideListener(
     ...(conflict !== undefined && { conflict }),
     ...(unresolved !== undefined && { unresolved }),
     lacksCertificate: certificate !== undefined,
+    ...(validation?.clients !== undefined && { clients: validation.clients }),
+    ...(validation?.isWaiting && { isWaiting: true as const }),
     overlaps: false,
   };
 }
@@ -204,15 +223,6 @@ export function isOverlapping({ listener: one }: ListenerDecision, { listener: o
   if (one === undefined || other === undefined) return false;
   if (one.protocol !== 'https' || other.protocol !== 'https' || one.port !== other.port) return false;
   return covers(one.hostname, other.hostname) || covers(other.hostname, one.hostname);
-}
-
-/** A listener that ignored the setting would admit every client. */
-function findClientValidation({ clientValidation }: Gateway, listener: GatewayListener): Refusal | undefined {
-  const isMeant =
-    listener.protocol === 'https' && (clientValidation === 'all' || clientValidation?.includes(listener.port) === true);
-  if (!isMeant) return undefined;
-  const message = 'spec.tls.frontend: validation of client certificates is not supported; remove it';
-  return { reason: 'UnsupportedValue', message };
 }
 
 function findCertificateFault(

@@ -22,8 +22,8 @@ export interface ListenerState {
 }
 
 /** Returns whether a data plane decides about a listener. */
-export function isAsked({ listener, refusal, lacksCertificate }: ListenerDecision): boolean {
-  return listener !== undefined && refusal === undefined && !lacksCertificate;
+export function isAsked({ listener, refusal, lacksCertificate, isWaiting }: ListenerDecision): boolean {
+  return listener !== undefined && refusal === undefined && !lacksCertificate && isWaiting !== true;
 }
 
 /** Returns whether a listener is requested from the data plane of hosts. */

@@ -1,6 +1,6 @@
-import { type ConditionDraft, no, yes } from './conditions.ts';
 import type { ParentDecision } from './attachment.ts';
 import { type BackendTlsPolicies, type DecidedPolicy, targetPortOf } from './backend-tls.ts';
+import { type ConditionDraft, no, yes } from './conditions.ts';
 import type { Gateway } from './gateway.ts';
 import type { ServiceLookup } from './parent-status.ts';
 import { gatewayGroup } from './parts.ts';

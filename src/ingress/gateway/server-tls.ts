@@ -87,7 +87,8 @@ export class ServerTls {
     const policy = this.#policies.find(targetPortOf(place, (key) => this.#objects.get('Service', key)));
     if (policy === undefined) return share;
     const own = this.#certificates.get(gateway);
-    if (policy.tls === undefined || (own !== undefined && own.state !== 'valid')) return { ...share, isForbidden: true };
+    if (policy.tls === undefined || (own !== undefined && own.state !== 'valid'))
+      return { ...share, isForbidden: true };
     return { ...share, tls: { ...policy.tls, ...(own !== undefined && { certificate: own.certificate }) } };
   }
 

@@ -10,6 +10,8 @@ export const siteFeatures = [
   'GRPCRoute',
   'GRPCRouteNamedRouteRule',
   'GatewayBackendClientCertificate',
+  'GatewayFrontendClientCertificateValidation',
+  'GatewayFrontendClientCertificateValidationInsecureFallback',
   'GatewayHTTPListenerIsolation',
   'GatewayHTTPSListenerDetectMisdirectedRequests',
   'GatewayPort8080',

@@ -1,6 +1,6 @@
 import type { CertificateSource } from '../intent/certificate-source.ts';
 import type { Group } from '../intent/group.ts';
-import type { ListenerTls, SiteListener } from '../intent/listener.ts';
+import type { ClientVerification, ListenerTls, SiteListener } from '../intent/listener.ts';
 import type { Match } from '../intent/match.ts';
 import type { ServiceShare } from '../intent/service-share.ts';
 import type { HostSpan, SiteDemand, SiteFields, SiteRequest } from '../intent/site-request.ts';
@@ -84,6 +84,7 @@ export function translateListener(
   holder: ListenerHolder,
   { name, port, protocol, hostname, tls }: L7Listener,
   addresses: readonly string[],
+  clients?: ClientVerification,
 ): SiteListener {
   return {
     id: listenerId(holder, name),
@@ -92,7 +93,7 @@ export function translateListener(
     port,
     protocol: ({ http: 'HTTP', https: 'HTTPS', tls: 'TLS' } as const)[protocol],
     ...(hostname !== undefined && { hostname }),
-    ...(tls !== undefined && { tls: translateTls(tls) }),
+    ...(tls !== undefined && { tls: { ...translateTls(tls), ...(clients !== undefined && { clients }) } }),
   };
 }
 

@@ -95,7 +95,8 @@ export function defaultCertificates({ settings, gateways }: HttpState): Map<stri
 /** Returns the authorities of frontends that verify client certificates. An unused one has some authority, too. */
 function clientAuthorities({ settings, gateways }: HttpState): Map<string, string> {
   const numbers = settings.gateways === undefined ? [] : clientNumbers(settings.gateways);
-  const usual = /-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----\n?/.exec(settings.tls.defaultCertificate)?.[0] ?? '';
+  const usual =
+    /-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----\n?/.exec(settings.tls.defaultCertificate)?.[0] ?? '';
   return new Map(numbers.map((number) => [innerFiles(number).authorities, gateways.clients.get(number)?.pem ?? usual]));
 }
 

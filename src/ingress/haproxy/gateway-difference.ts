@@ -1,7 +1,7 @@
-import { defaultCertificates } from './files.ts';
-import { innerFiles, innerName } from './gateway-names.ts';
 import type { Command } from './command.ts';
+import { defaultCertificates } from './files.ts';
 import { clientEntries, endedNameEntries, hostEntries, placeEntries, tlsNameEntries } from './gateway-entries.ts';
+import { innerFiles, innerName } from './gateway-names.ts';
 import type { InForce } from './layout.ts';
 import type { Maps } from './maps.ts';
 import type { Target } from './rule.ts';

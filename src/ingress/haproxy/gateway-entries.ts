@@ -50,8 +50,7 @@ function compile(host: VirtualHost, inForce: InForce): HostEntries {
 /** Returns the entries of a name whose TLS the router has terminated. */
 export function endedNameEntries(inForce: InForce, key: string): Maps {
   const to = inForce.state.gateways.endedNames.get(key)?.to;
-  const isServed =
-    typeof to === 'object' && 'backend' in to && inForce.state.backends.get(to.backend)?.mode === 'tcp';
+  const isServed = typeof to === 'object' && 'backend' in to && inForce.state.backends.get(to.backend)?.mode === 'tcp';
   const route = isServed ? routeOf(inForce, to.backend) : undefined;
   return route === undefined ? new Map() : new Map([['ended-names', new Map([[key, route]])]]);
 }

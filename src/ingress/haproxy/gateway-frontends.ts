@@ -51,7 +51,8 @@ export function sharedNames({ gateways, listen }: Settings): string {
   if (gateways === undefined) return '';
   const rule = 'tcp-request content';
   const named = '{ var(txn.site) -m found }';
-  const yields = '{ var(txn.passed) -m found } { var(txn.site) -m sub |* } || { var(txn.passed) -m len 1 } || { var(txn.passed) -m beg gateway_tls_ }';
+  const yields =
+    '{ var(txn.passed) -m found } { var(txn.site) -m sub |* } || { var(txn.passed) -m len 1 } || { var(txn.passed) -m beg gateway_tls_ }';
   return `  ${rule} set-var-fmt(txn.site) "${listen.httpsPort}@*|%[var(txn.sni)]" if { var(txn.sni) -m found } !{ var(txn.route) -m found }
 ${nameRules(rule, { key: 'site', result: 'passed', map: 'tls-names', when: named })}  ${rule} set-var(txn.own) var(txn.sni),concat(/${mark}),map_beg(maps/secure.map) if ${yields}
   ${rule} set-var(txn.own) 'var(txn.sni),regsub("^[^.]*","*"),concat(/${mark}),map_beg(maps/secure.map)' if ${yields}

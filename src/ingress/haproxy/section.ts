@@ -51,7 +51,11 @@ export function makeSection(backend: Backend, authorities: ReadonlyMap<string, s
   const servers = new Map<string, ServerLine>();
   const options = serverOptions(backend, authorities);
   for (const server of backend.servers) {
-    const line = serverLine(server, backend, server.tls === undefined ? options : verifiedOptions(server.tls, backend, authorities));
+    const line = serverLine(
+      server,
+      backend,
+      server.tls === undefined ? options : verifiedOptions(server.tls, backend, authorities),
+    );
     servers.set(line.name, line);
   }
   const shape = shapeOf(backend);

@@ -1,6 +1,14 @@
 import { createHash } from 'node:crypto';
 import { type Endpoint, type EndpointFinder, listIdled, usedState } from '../backends/endpoints.ts';
-import type { Backend, BackendRedirect, Balance, HttpBackend, Server, StickyCookie, VerifiedTls } from '../haproxy/model.ts';
+import type {
+  Backend,
+  BackendRedirect,
+  Balance,
+  HttpBackend,
+  Server,
+  StickyCookie,
+  VerifiedTls,
+} from '../haproxy/model.ts';
 import type { CookieDemand, Group } from '../intent/group.ts';
 import type { Filters, HeaderChange, Redirect } from '../intent/match.ts';
 import type { ServiceShare, ShareTls } from '../intent/service-share.ts';

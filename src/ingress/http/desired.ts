@@ -116,7 +116,8 @@ export class SitePlanner {
    */
   compute(changes: ChangedObjects, secrets: ReadonlySet<string>): DesiredSites {
     const changed = this.#sources.map(
-      (source) => [source, [...source.listChanged(this.#desired === undefined ? undefined : changes, secrets)]] as const,
+      (source) =>
+        [source, [...source.listChanged(this.#desired === undefined ? undefined : changes, secrets)]] as const,
     );
     const listeners = this.#sources.flatMap((source) => [...(source.listListeners?.() ?? [])]);
     this.#gateways.setListeners(listeners);

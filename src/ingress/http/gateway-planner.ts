@@ -174,8 +174,7 @@ export class GatewayPlanner {
   #planHost(place: Place, pattern: string): string {
     const key = `${place.name}|${pattern}`;
     const isListed = [...place.listeners.values()].some(
-      (one) =>
-        !isForConnections(one) && (patternOf(one) === pattern || this.#rules.get(one.id)?.has(pattern) === true),
+      (one) => !isForConnections(one) && (patternOf(one) === pattern || this.#rules.get(one.id)?.has(pattern) === true),
     );
     const host = isListed
       ? makeHost(

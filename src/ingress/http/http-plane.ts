@@ -8,8 +8,8 @@ import { hostSocket, RemoteHost } from '../haproxy/remote-host.ts';
 import type { ApplyOutcome, Pending } from '../haproxy/report.ts';
 import type { ReloadCause } from '../haproxy/steps.ts';
 import type { DataPlane, PlaneHost, PlaneReport } from '../intent/plane.ts';
-import type { SiteSource } from '../intent/site-source.ts';
 import { configMapKey } from '../intent/references.ts';
+import type { SiteSource } from '../intent/site-source.ts';
 import type { Inventory, Journal } from '../objects/inventory.ts';
 import type { DefaultCertificate } from './default-certificate.ts';
 import { type DesiredSites, type HttpDesiredSettings, SitePlanner } from './desired.ts';
@@ -209,11 +209,10 @@ export class HttpPlane implements DataPlane {
     const taken = this.#journal.take();
     // All at once at the start: HAProxy must not serve a part of the Routes.
     const changes = this.#desired === undefined ? taken : this.#turns.cut(taken);
-    const desired = this.#planner.compute(changes, new Set([
-      ...this.#changedSecrets,
-      ...changes.of('Secret'),
-      ...Array.from(changes.of('ConfigMap'), configMapKey),
-    ]));
+    const desired = this.#planner.compute(
+      changes,
+      new Set([...this.#changedSecrets, ...changes.of('Secret'), ...Array.from(changes.of('ConfigMap'), configMapKey)]),
+    );
     // Listeners of Gateways are known only now.
     secrets.want(this.#listSecrets());
     this.#changedSecrets.clear();

@@ -173,12 +173,7 @@ export class ClusterSecrets implements Secrets {
   }
 
   /** Returns undefined if the API server does not answer. */
-  async #mayRead(
-    resource: string,
-    namespace: string,
-    name: string,
-    signal: AbortSignal,
-  ): Promise<boolean | undefined> {
+  async #mayRead(resource: string, namespace: string, name: string, signal: AbortSignal): Promise<boolean | undefined> {
     try {
       const answers = await Promise.all(
         ['get', 'list', 'watch'].map(async (verb) => {

@@ -8,8 +8,8 @@ import {
 } from '../../base/kubernetes/conditions.ts';
 import type { SeenObject, StatusChange } from '../../base/kubernetes/status-writer.ts';
 import { parseAddress } from '../../base/model/address.ts';
-import type { PolicyReport } from '../gateway/policy-status.ts';
 import type { GatewayClassReport, GatewayReport, ListenerSetReport, RouteReport } from '../gateway/gateway-status.ts';
+import type { PolicyReport } from '../gateway/policy-status.ts';
 
 type Status = SeenObject['status'];
 
@@ -24,6 +24,7 @@ const ownTypes: ReadonlySet<unknown> = new Set([
   'Conflicted',
   'PartiallyInvalid',
   'OverlappingTLSConfig',
+  'InsecureFrontendValidationMode',
 ]);
 
 /** Returns the status change of a GatewayClass. Undefined for a class of another controller, which has no report. */

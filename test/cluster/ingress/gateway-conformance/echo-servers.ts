@@ -41,7 +41,9 @@ export function serve(pod: EchoPod): readonly Promise<void>[] {
   return [
     listen(createServer(handle), 3000),
     listen(createHttp2Server(handle), 3001),
-    ...(tls === undefined ? [] : [listen(createHttpsServer({ ...secure(tls), requestCert: true, rejectUnauthorized: false }, handle), 8443)]),
+    ...(tls === undefined
+      ? []
+      : [listen(createHttpsServer({ ...secure(tls), requestCert: true, rejectUnauthorized: false }, handle), 8443)]),
     ...datagrams,
   ];
 }

@@ -164,7 +164,11 @@ describe('client certificates of listeners in a real HAProxy', () => {
     it(`never resumes a session of another listener: ${name}`, async () => {
       const session = join(folder, 'session');
       const more = ['-sess_out', session, ...words];
-      for (const [from, own] of [['open', []], ['one', pair('one')], ['any', pair('one')]] as const) {
+      for (const [from, own] of [
+        ['open', []],
+        ['one', pair('one')],
+        ['any', pair('one')],
+      ] as const) {
         writeFileSync(session, '');
         assert.equal(serverOf(await ask(from, [...own, ...more])), from);
         for (const offered of [[], pair('one')]) {

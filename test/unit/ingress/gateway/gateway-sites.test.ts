@@ -96,7 +96,9 @@ class World {
     const changes = this.#journal.take();
     const given = this.#hasStarted ? changes : undefined;
     this.#hasStarted = true;
-    return this.sites.sources.flatMap((source) => [...source.listChanged(given, references)].map((key) => `${source.kind} ${key}`));
+    return this.sites.sources.flatMap((source) =>
+      [...source.listChanged(given, references)].map((key) => `${source.kind} ${key}`),
+    );
   }
 
   get requests(): readonly SiteRequest[] {

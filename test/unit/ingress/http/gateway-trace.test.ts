@@ -1,4 +1,3 @@
-import { noReferences } from '../no-references.ts';
 import assert from 'node:assert/strict';
 import { describe, it } from 'mocha';
 import { clusterNames } from '../../../../src/base/kubernetes/names.ts';
@@ -12,6 +11,7 @@ import { Inventory } from '../../../../src/ingress/objects/inventory.ts';
 import { readObject } from '../../../../src/ingress/objects/kinds.ts';
 import { noAssignments } from '../../../../src/ingress/pools/assign.ts';
 import { service } from '../../../netns/ingress/http/objects.ts';
+import { noReferences } from '../no-references.ts';
 
 function write(kind: string, name: string, spec: object): object {
   const metadata = { namespace: 'shop', name, uid: `${kind}-${name}` };
