@@ -1,7 +1,6 @@
 import type { Labels } from '../../base/read/object-meta.ts';
 import type { SiteListener } from '../intent/listener.ts';
 import type { ReferenceChecks } from '../intent/references.ts';
-import type { ServiceShare } from '../intent/service-share.ts';
 import type { SiteRequest } from '../intent/site-request.ts';
 import type { ChangedObjects, SiteSource } from '../intent/site-source.ts';
 import type { Service } from '../objects/service.ts';
@@ -17,7 +16,7 @@ import type { GatewayClass } from './gateway-class.ts';
 import type { SiteDecisions } from './gateway-status.ts';
 import { listShares } from './gateways.ts';
 import type { GatewayListener, L7Listener } from './listener.ts';
-import type { ListenerDecision } from './listener-decision.ts';
+import { endsTls, type ListenerDecision } from './listener-decision.ts';
 import { listenerId } from './listener-holder.ts';
 import type { ListenerSet } from './listener-set.ts';
 import { isServedListener } from './listener-status.ts';
@@ -275,7 +274,7 @@ export class GatewaySites implements SiteDecisions {
     for (const { attachments } of decisions) {
       for (const { holder, listener, hostnames } of attachments) {
         if (!this.#served.has(listener)) continue;
-        const variant = this.#findVariant(variants, route, holder.gateway);
+        const variant = this.#findVariant(variants, route, holder.gateway, listener);
         const id = listenerId(holder, listener.name);
         for (const hostname of hostnames) variant.places.set(`${id} ${hostname ?? '*'}`, { listener: id, hostname });
       }
@@ -295,29 +294,34 @@ export class GatewaySites implements SiteDecisions {
     this.#dirty.add(known.key);
   }
 
-  /** Returns the form of a route for a Gateway. Only Gateways with their own certificate for backends need another one. */
+  /**
+   * Returns the form of a route for a listener. Gateways with their own certificate for backends need another one, and so
+   * do listeners that terminate the TLS of a TLSRoute.
+   */
   #findVariant(
     variants: Map<string, Variant & { readonly places: Map<string, Place> }>,
     route: SiteRoute,
     gateway: Gateway,
+    listener: GatewayListener,
   ): Variant & { readonly places: Map<string, Place> } {
+    // The TLS of passthrough is that of the client.
+    const hasTls = route.kind !== 'TLSRoute' || endsTls(listener);
     const make = (name: string) => ({
       name,
-      shares: route.rules.map(({ backends }) => this.#listShares(route, backends, gateway)),
+      shares: route.rules.map(({ backends }) => {
+        const shares = listShares(route, backends, this.#grants);
+        return hasTls ? shares.map((one) => this.#serverTls.dress(one, route.meta.namespace, gateway)) : shares;
+      }),
       places: new Map<string, Place>(),
     });
-    const isOwn = this.#serverTls.certificateOf(gateway) !== undefined;
-    const name = isOwn ? `${gateway.meta.namespace}.${gateway.meta.name}` : '';
+    const isOwn = hasTls && this.#serverTls.certificateOf(gateway) !== undefined;
+    const name = [
+      ...(isOwn ? [`Gateway.${gateway.meta.namespace}.${gateway.meta.name}`] : []),
+      ...(route.kind === 'TLSRoute' && hasTls ? ['terminated'] : []),
+    ].join('.');
     const known = variants.get(name) ?? make(name);
     variants.set(name, known);
     return known;
-  }
-
-  #listShares(route: SiteRoute, backends: SiteRoute['backends'], gateway: Gateway): readonly ServiceShare[] {
-    const shares = listShares(route, backends, this.#grants);
-    // The TLS of a TLSRoute is that of the client.
-    if (route.kind === 'TLSRoute') return shares;
-    return shares.map((share) => this.#serverTls.dress(share, route.meta.namespace, gateway));
   }
 
   *#listListeners(): Iterable<SiteListener> {

@@ -19,7 +19,7 @@ import { isOurs } from './gateway-classes.ts';
 import { describeGateway, type SettledAddresses, settleAddresses } from './gateway-conditions.ts';
 import type { GatewaySnapshot } from './gateways.ts';
 import type { GatewayListener } from './listener.ts';
-import { isL7 } from './listener-decision.ts';
+import { endsTls, isL7 } from './listener-decision.ts';
 import { listenerId } from './listener-holder.ts';
 import { describeSet } from './listener-set-conditions.ts';
 import { isAsked, type ListenerReport, reportListener } from './listener-status.ts';
@@ -149,7 +149,11 @@ export class GatewayReporter {
     });
     const states = Array.from(sites?.routes ?? [], ([route, decisions]) => ({
       route,
-      decisions: route.kind === 'TLSRoute' ? [] : decisions,
+      // Passthrough leaves TLS to clients and endpoints.
+      decisions: decisions.map((one) => ({
+        ...one,
+        attachments: one.attachments.filter(({ listener }) => route.kind !== 'TLSRoute' || endsTls(listener)),
+      })),
       isPending: routes[route.kind]?.get(keyOf(route.meta))?.isPending === true,
     }));
     const policies = sites === undefined ? new Map() : reportPolicies(sites.policies, states, context);

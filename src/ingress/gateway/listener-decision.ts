@@ -186,6 +186,11 @@ export function findClash(
   return one.hostname === other.hostname ? 'HostnameConflict' : undefined;
 }
 
+/** Returns whether the router terminates the TLS of a listener. */
+export function endsTls(listener: GatewayListener): listener is L7Listener {
+  return isL7(listener) && listener.tls?.isPassthrough === false;
+}
+
 export function isL7(listener: GatewayListener): listener is L7Listener {
   return listener.protocol !== 'tcp' && listener.protocol !== 'udp';
 }
@@ -230,7 +235,7 @@ function findCertificateFault(
   listener: GatewayListener,
   grants: readonly ReferenceGrant[],
 ): ListenerDecision['unresolved'] | undefined {
-  if (listener.protocol !== 'https') return undefined;
+  if (!endsTls(listener)) return undefined;
   const { certificates = [] } = listener.tls ?? {};
   if (certificates.length === 0) {
     return { reason: 'InvalidCertificateRef', message: 'tls.certificateRefs: must name a Secret' };

@@ -1,7 +1,7 @@
 import { notApplied, type Verdict } from '../intent/plane.ts';
 import { type ConditionDraft, no, yes } from './conditions.ts';
 import type { L7Listener } from './listener.ts';
-import { isL7, type ListenerDecision } from './listener-decision.ts';
+import { endsTls, isL7, type ListenerDecision } from './listener-decision.ts';
 
 /** Result of one listener (Gateway API, ListenerStatus). */
 export interface ListenerReport {
@@ -90,7 +90,7 @@ function describeListener(decision: ListenerDecision, { verdict, withheld }: Lis
     return { accepted, programmed: no('Programmed', 'Pending', message), resolved };
   }
   if (verdict.reason !== undefined) {
-    if (listener?.protocol === 'https' && aboutCertificates.test(verdict.reason)) {
+    if (listener !== undefined && endsTls(listener) && aboutCertificates.test(verdict.reason)) {
       return {
         accepted,
         programmed: no('Programmed', 'Invalid', 'the listener has no usable certificate'),

@@ -160,9 +160,6 @@ function readTls(
   const tls = isRecord(written) ? written : {};
   const mode = tls.mode ?? 'Terminate';
   if (mode !== 'Terminate' && mode !== 'Passthrough') return refuse('mode', mode, 'must be Terminate or Passthrough');
-  if (protocol === 'tls' && mode === 'Terminate') {
-    return refuse('mode', mode, 'must be Passthrough for protocol TLS; use HTTPS to terminate TLS', 'UnsupportedValue');
-  }
   if (protocol === 'https' && mode === 'Passthrough') {
     return refuse('mode', mode, 'must be Terminate for protocol HTTPS; use TLS for passthrough');
   }

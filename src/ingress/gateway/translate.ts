@@ -38,7 +38,7 @@ export function translateRoute(
   const { kind, meta } = route;
   const demand = { ok: true, value: translateDemand(route, shares) } as const;
   // The capital letters of the kind make the label unique: names of objects have none.
-  const label = `${meta.namespace}:${kind}.${meta.name}${name === '' ? '' : `:Gateway.${name}`}`;
+  const label = `${meta.namespace}:${kind}.${meta.name}${name === '' ? '' : `:${name}`}`;
   const owner = { kind, meta, label, fields, merge: 'Gateway' };
   return places.map(({ listener, hostname }) => ({ owner, listener, ...spanOf(hostname), demand }));
 }

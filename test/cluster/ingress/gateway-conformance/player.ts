@@ -12,7 +12,7 @@ import { writeEndpoint } from './pods.ts';
 import { checkNamespaces, checkStatus } from './status-checks.ts';
 import { findUnknownFields } from './step-fields.ts';
 import { checkAnswer } from './traffic-checks.ts';
-import { dnsQuestion, setValue } from './values.ts';
+import { dnsQuestion, setValue, unusable, usable } from './values.ts';
 
 /** Milliseconds: limit of one step, and pause after a wrong try. */
 const times = { step: 20_000, pause: 50 };
@@ -54,7 +54,9 @@ export class Player {
   async #apply(path: string): Promise<void> {
     const text = readFileSync(new URL(`./data/${path}`, import.meta.url), 'utf8')
       .replaceAll('{GATEWAY_CLASS_NAME}', 'conformance')
-      .replaceAll('{GATEWAY_CONTROLLER_NAME}', clusterNames.gatewayController);
+      .replaceAll('{GATEWAY_CONTROLLER_NAME}', clusterNames.gatewayController)
+      .replaceAll('PLACEHOLDER_UNUSABLE_ADDRS', unusable)
+      .replaceAll('PLACEHOLDER_USABLE_ADDRS', usable);
     const objects = parseAllDocuments(text).flatMap((document) => (document.toJS() as KubeObject | null) ?? []);
     for (const object of objects) {
       const kind = object.kind as string;
@@ -106,7 +108,8 @@ export class Player {
       if (value === '<the CA text copied before>') return this.#copied;
       const key = typeof value === 'string' ? /^<ca\.crt of ConfigMap (.*)>$/.exec(value)?.[1] : undefined;
       if (key === undefined) return value;
-      this.#copied = (this.#lab.get('ConfigMap', key)?.data as Record<string, string>)['ca.crt'];
+      const { data } = this.#lab.get('ConfigMap', key) as { readonly data?: Record<string, string> };
+      this.#copied = data?.['ca.crt'];
       return this.#copied;
     });
     return JSON.parse(text) as T;

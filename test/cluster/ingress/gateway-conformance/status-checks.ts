@@ -2,6 +2,7 @@ import { clusterNames } from '../../../../src/base/kubernetes/names.ts';
 import type { KubeObject } from '../../lab/api-server.ts';
 import type { ConditionWords, ListenerWords, Step } from './expectations.ts';
 import type { GatewayLab } from './gateway-lab.ts';
+import { usable } from './values.ts';
 
 // biome-ignore lint/suspicious/noExplicitAny: a status is whatever was written
 type Any = any;
@@ -43,6 +44,11 @@ export function checkStatus(lab: GatewayLab, step: Step, generationBefore: numbe
     }
     case 'observedGenerationLatest':
       return isCurrent(seen) ? undefined : JSON.stringify(seen?.status);
+    case 'statusAddresses': {
+      const found = ((seen?.status as Any)?.addresses ?? []) as readonly Any[];
+      const isGood = found.length === 1 && found[0].value === usable && found[0].type === 'IPAddress';
+      return isGood ? undefined : JSON.stringify(found);
+    }
     case 'addressAssigned': {
       const isGood = isCurrent(seen) && (seen?.status as Any)?.addresses?.length > 0;
       return isGood ? undefined : JSON.stringify(seen?.status);

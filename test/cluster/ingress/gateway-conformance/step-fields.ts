@@ -21,6 +21,7 @@ const fields: Readonly<Record<string, readonly string[]>> = {
   'status:observedGenerationLatest': ['kind', 'object'],
   'status:generationGrew': ['kind', 'object'],
   'status:addressAssigned': ['kind', 'object'],
+  'status:statusAddresses': ['kind', 'object', 'exactly', 'typeEqualsSpecType'],
   patch: ['object', 'objects', 'set', 'note'],
   delete: ['object'],
   create: ['object'],
