@@ -1,9 +1,26 @@
+import { writeFileSync } from 'node:fs';
 import Mocha from 'mocha';
 
 /** How many lines of progress a long run prints. */
 const steps = 20;
 
-/** Mocha's own report, with the number of tests first, progress on the way, and one line of totals at the end. */
+/** Counts of a finished run. */
+export interface Totals {
+  passes: number;
+  failures: number;
+  pending: number;
+}
+
+/** Returns the last line of a run, such as `3970 passed, 0 failed`. */
+export function printTotals({ passes, failures, pending }: Totals): string {
+  const skipped = pending > 0 ? `, ${pending} skipped` : '';
+  return `${passes} passed, ${failures} failed${skipped}`;
+}
+
+/**
+ * Mocha's own report, with the number of tests first, progress on the way, and one line of totals at the end. The
+ * totals go to the file in `TEST_TOTALS` instead if the variable is set, for a run of several processes.
+ */
 export default class Reporter extends Mocha.reporters.Spec {
   constructor(runner: Mocha.Runner, options: Mocha.MochaOptions) {
     super(runner, options);
@@ -18,8 +35,15 @@ export default class Reporter extends Mocha.reporters.Spec {
     });
     runner.once('end', () => {
       const { passes, failures, pending } = this.stats;
-      const skipped = pending > 0 ? `, ${pending} skipped` : '';
-      console.log(`${passes} passed, ${failures} failed${skipped}`);
+      const { TEST_TOTALS } = process.env;
+      if (TEST_TOTALS === undefined) console.log(printTotals({ passes, failures, pending }));
+      else writeFileSync(TEST_TOTALS, JSON.stringify({ passes, failures, pending } satisfies Totals));
     });
+  }
+
+  /** Prints failures, and counts unless other processes run at the same time. */
+  override epilogue(): void {
+    if (process.env.TEST_TOTALS === undefined) super.epilogue();
+    else Mocha.reporters.Base.list(this.failures);
   }
 }

@@ -2,7 +2,15 @@
  * Features of the Gateway API (`pkg/features` in its repository) whose conformance tests pass with an agent that
  * serves ports.
  */
-export const portFeatures = ['Gateway', 'GatewayAddressEmpty', 'GatewayStaticAddresses', 'ListenerSet', 'ReferenceGrant', 'TCPRoute', 'UDPRoute'] as const;
+export const portFeatures = [
+  'Gateway',
+  'GatewayAddressEmpty',
+  'GatewayStaticAddresses',
+  'ListenerSet',
+  'ReferenceGrant',
+  'TCPRoute',
+  'UDPRoute',
+] as const;
 
 /** Features whose conformance tests pass with an agent that also serves hosts. */
 export const siteFeatures = [

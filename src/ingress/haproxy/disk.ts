@@ -29,7 +29,7 @@ export class Disk {
   /** Writes a new generation next to the others. */
   async create(generation: string, files: Files): Promise<void> {
     await rm(this.path(generation), { recursive: true, force: true });
-    for (const folder of ['conf', 'maps', 'certs', 'ca', 'pages', 'state']) {
+    for (const folder of ['conf', 'maps', 'certs', 'ca', 'lua', 'pages', 'state']) {
       await mkdir(this.path(generation, folder), { recursive: true, mode: 0o700 });
     }
     await this.#each(files, async (path, content) => {

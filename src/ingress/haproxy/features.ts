@@ -1,7 +1,17 @@
 import { editEntries } from './header-edits.ts';
 import { letters } from './letters.ts';
-import type { Backend, BackendRedirect, Cors, ForwardedMode, ServerSteering, StickyCookie } from './model.ts';
+import { mirrorsValue } from './mirrors.ts';
+import type {
+  Backend,
+  BackendRedirect,
+  Cors,
+  ForwardedMode,
+  PathGuard,
+  ServerSteering,
+  StickyCookie,
+} from './model.ts';
 import { listIdOf } from './networks.ts';
+import { noRules } from './paths.ts';
 import { checkHost, checkMapValue, checkToken, UnfitValue } from './quote.ts';
 import { serverName } from './server-name.ts';
 
@@ -22,12 +32,15 @@ export const featureMaps = [
   'rewrite-target',
   'hsts',
   'deny',
+  'guard',
   'body-size',
   'forwarded-prefix',
   'redirect-base',
   'redirect-path',
   'cors',
   'cors-origins',
+  'cors-wildcards',
+  'mirrors',
   'steering',
   'steered',
   'rewrite-host',
@@ -140,10 +153,13 @@ function flagsOf(backend: Backend, forwarded: ForwardedMode, redirect: boolean |
     rewrite !== undefined && letters.rewrite,
     rewrite?.dropRest === true && letters.rewriteOnly,
     rewrite?.target === '/' && letters.rewriteRoot,
+    http.guard !== undefined && letters.guard,
     http.hsts !== undefined && letters.hsts,
     http.bodySize !== undefined && letters.bodySize,
     http.forwardedPrefix !== undefined && letters.forwardedPrefix,
     http.cors !== undefined && letters.cors,
+    http.cors?.byFetch === true && letters.corsByFetch,
+    http.mirrors !== undefined && letters.mirrors,
     http.steering !== undefined && letters.steering,
     http.redirect !== undefined && `${letters.answerRedirect}${letters.redirectStatus[http.redirect.status]}`,
     backend.mode === 'http' && http.cookie === undefined && letters.noCookie,
@@ -175,7 +191,9 @@ export function featureEntries(backend: Backend, section: string): Map<FeatureMa
   if (rewrite?.prefix !== '') add('rewrite-prefix', rewrite?.prefix);
   add('rewrite-target', rewrite?.target);
   add('hsts', hsts);
-  const { bodySize, forwardedPrefix, redirect, cors, steering } = backend.http ?? {};
+  const { bodySize, forwardedPrefix, redirect, cors, steering, mirrors, guard } = backend.http ?? {};
+  add('mirrors', mirrors && mirrorsValue(mirrors, backend.tenant));
+  add('guard', guard && guardValue(guard));
   if (steering !== undefined) {
     add('steering', steeringValue(steering));
     entries.set('steered', steeredEntries(steering, section));
@@ -186,7 +204,10 @@ export function featureEntries(backend: Backend, section: string): Map<FeatureMa
   add('redirect-path', redirect?.path);
   if (cors !== undefined) {
     add('cors', corsValue(cors));
-    entries.set('cors-origins', new Map(cors.origins.map((origin) => [`${section}|${checkOrigin(origin)}`, origin])));
+    const { origins, wildcards } = sortOrigins(cors);
+    if (origins.length > 0)
+      entries.set('cors-origins', new Map(origins.map((origin) => [`${section}|${origin}`, origin])));
+    add('cors-wildcards', wildcards);
   }
   add('rewrite-host', rewriteHost && checkAuthority(rewriteHost));
   const request = editEntries(section, requestEdits, 'request');
@@ -198,9 +219,33 @@ export function featureEntries(backend: Backend, section: string): Map<FeatureMa
   return entries;
 }
 
+/** Returns whether case counts, the rules and the host. */
+function guardValue({ host, isCaseless, rules = noRules }: PathGuard): string {
+  if (host !== '*') checkHost(host);
+  if (!/^[\w-]+$/.test(rules)) throw new UnfitValue(`access rules ${JSON.stringify(rules)}: not a name`);
+  return `${isCaseless ? 'i' : 'c'}|${rules}|${host}`;
+}
+
 /** Returns scheme and host of a redirect. One that begins with `://` gets the scheme of the request. */
 function redirectBase({ scheme, host }: BackendRedirect): string | undefined {
   return host === undefined ? scheme && `${scheme}:` : `${scheme ?? ''}://${host}`;
+}
+
+/** Maximum length of the wildcards of one list of origins: they are compared as one text. */
+const longestWildcards = 8192;
+
+/** Returns origins that are keys, and wildcards of any number of labels as `,ORIGIN,ORIGIN,`. */
+function sortOrigins({ origins, byFetch }: Cors): {
+  readonly origins: readonly string[];
+  readonly wildcards?: string;
+} {
+  const all = origins.map((origin) => checkOrigin(origin).toLowerCase());
+  const wild = byFetch === true ? all.filter((origin) => origin !== '*' && origin.includes('*')) : [];
+  if (wild.length === 0) return { origins: all };
+  const wildcards = `,${wild.join(',')},`;
+  if (wildcards.length > longestWildcards)
+    throw new UnfitValue(`origins with wildcards of ${wildcards.length} characters: longer than ${longestWildcards}`);
+  return { origins: all.filter((origin) => !wild.includes(origin)), wildcards };
 }
 
 /** Returns the headers of cross-origin responses: methods, headers, age, credentials, exposed headers. */
@@ -239,7 +284,7 @@ function checkAuthority(authority: string): string {
 
 /** Returns an origin as part of a map key. */
 function checkOrigin(origin: string): string {
-  if (/^(?:\*|https?:\/\/(?:\*\.)?[A-Za-z0-9_.-]+(?::\d+)?)$/.test(origin)) return origin;
+  if (/^(?:\*|https?:\/\/(?:\*|(?:\*\.)?[A-Za-z0-9_.-]+)(?::\d{1,5})?)$/.test(origin)) return origin;
   throw new UnfitValue(`origin ${JSON.stringify(origin)}: must be "*", or scheme and host`);
 }
 

@@ -1,5 +1,7 @@
 import { certificateFile, certificateList, defaultCertificateFile, listLine, listOf } from './command.ts';
 import { renderDefaults } from './common.ts';
+import { exchangeSettings } from './exchange.ts';
+import { exchangeFile, exchangeScript } from './exchange-script.ts';
 import type { Loopback } from './frontend-parts.ts';
 import { renderFrontends } from './frontends.ts';
 import { clientNumbers, innerFiles, innerNumbers } from './gateway-names.ts';
@@ -31,7 +33,7 @@ export function renderConfiguration(
 ): Map<string, string> {
   const { settings } = inForce.state;
   return new Map([
-    ['conf/00-global.cfg', renderGlobal(settings, place, generation)],
+    ['conf/00-global.cfg', renderGlobal(settings, place, generation, inForce.layout.hasScript)],
     ['conf/10-defaults.cfg', renderDefaults(settings, inForce.layout.editedHeaders)],
     ['conf/20-frontends.cfg', renderFrontends(settings, loopback)],
     ...renderShards(inForce, new Set(Array.from({ length: shardCount }, (_, shard) => shard))),
@@ -48,6 +50,7 @@ export function renderFiles(inForce: InForce, maps: Maps, place: Place, loopback
     ...defaultCertificates(state),
     ...clientAuthorities(state),
     ...settingsFiles(state.settings),
+    [exchangeFile, exchangeScript],
   ]);
   for (const name of maps.keys()) files.set(mapFile(name), renderMap(maps, name));
   files.set(networksMap, () => renderNetworksFile(listsOf(state.backends.values())));
@@ -138,8 +141,10 @@ function renderSection(inForce: InForce, section: string, id: string | undefined
       ? { from: section.startsWith('spare-tcp') ? 'passthrough' : 'http', shape: spareShape, servers: new Map() }
       : makeSection(backend, inForce.state.authorities, id === section);
   const comment = id === undefined || id === section ? '' : ` # ${id}`;
+  const own = backend === undefined ? [] : exchangeSettings(backend, inForce.state.settings);
+  const more = own.map((line) => `  ${line}\n`).join('');
   const lines = [...servers.values()].sort((a, b) => (a.id < b.id ? -1 : 1)).map(renderServer);
-  return `backend ${section} from ${from}${comment}\n${shape}${lines.map((line) => `${line}\n`).join('')}`;
+  return `backend ${section} from ${from}${comment}\n${more}${shape}${lines.map((line) => `${line}\n`).join('')}`;
 }
 
 function settingsFiles(settings: Settings): [string, string][] {

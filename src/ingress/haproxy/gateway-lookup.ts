@@ -1,8 +1,8 @@
 import { longestChain, longestValue } from './decision-graph.ts';
-import { setFlags } from './frontend-parts.ts';
+import { logNames, lookUpEvery, setFlags } from './frontend-parts.ts';
 import { innerPrefix } from './gateway-names.ts';
-import type { GatewaySettings } from './model.ts';
-import { mark } from './paths.ts';
+import type { GatewaySettings, Settings } from './model.ts';
+import { ceded, mark } from './paths.ts';
 import { answerSection } from './rule.ts';
 
 /**
@@ -56,17 +56,20 @@ export function nameRules(
 /**
  * Returns rules that set `txn.route` of a request whose `txn.place` is set, and end the evaluation.
  *
- * @param isShared whether Routes are served by the same frontend, which answers requests for hosts without a listener
+ * @param shared map of the Routes in the same frontend, which answers requests for hosts without a listener
+ * @param isOwnTls whether Routes have the same port, and the server name has led the connection here
  */
-export function routeRules({ isShared = false } = {}): string {
+export function routeRules(
+  settings: Settings,
+  { shared, isOwnTls = false }: { readonly shared?: 'plain' | 'secure'; readonly isOwnTls?: boolean } = {},
+): string {
   const isState = '{ var(txn.route) -m beg ? }';
   const final = `${setFlags}
-  http-request allow if !${isState}
+${logNames(settings, `!${isState} `)}  http-request allow if !${isState}
 `;
   const steps = `${stepRules}${final}`.repeat(longestChain + 1);
-  return `  http-request set-var(txn.name) req.hdr(host),lower,field(1,:),rtrim(.)
-  http-request set-var-fmt(txn.site) "%[var(txn.place)]|%[var(txn.name)]"
-${nameRules('http-request', { key: 'site', result: 'listener', map: 'names' })}${verified}${misdirected}${isShared ? sharedRules : ''}  http-request set-var-fmt(txn.key) "%[var(txn.site)]%[path]/${mark}"
+  // Until there is a route, the log names the section that answers without one.
+  return `${shared === undefined ? logNames(settings) : ''}${listenerRules}${shared === undefined ? '' : sharedRules(settings, shared)}${verified}${misdirected}${isOwnTls ? misdirectedToRoute : ''}  http-request set-var-fmt(txn.key) "%[var(txn.site)]%[path]/${mark}"
   http-request set-var(txn.route) str(${answerSection(404)})
   http-request set-var(txn.route) var(txn.key),map_beg(maps/sites.map,${answerSection(404)}) if ${known}
 ${final}
@@ -77,10 +80,28 @@ ${steps}  http-request deny deny_status 500
 `;
 }
 
+/** Finds the listener that owns the host. */
+const listenerRules = `  http-request set-var(txn.name) req.hdr(host),lower,field(1,:),rtrim(.)
+  http-request set-var-fmt(txn.site) "%[var(txn.place)]|%[var(txn.name)]"
+${nameRules('http-request', { key: 'site', result: 'listener', map: 'names' })}`;
+
+/**
+ * Returns rules for connections that a server name has led to the Routes: a site for every host may answer, and 421 tells
+ * clients of a listener's host that they need another connection.
+ */
+export function sniRules(settings: Settings): string {
+  return `${listenerRules}  http-request return status 421 if ${known}
+${lookUpEvery('secure')}${setFlags}
+${logNames(settings)}`;
+}
+
 /** Returns requests for other hosts to the frontend, and restores the Host header. */
-const sharedRules = `  http-request allow if !${known}
+function sharedRules(settings: Settings, map: 'plain' | 'secure'): string {
+  return `${lookUpEvery(map, `!${known} `)}${setFlags} !${known}
+${logNames(settings, `!${known} `)}  http-request allow if !${known}
   http-request set-header Host %[var(txn.cased)] if { var(txn.cased) -m found }
 `;
+}
 
 /** Answers 421 unless the frontend that verifies the client certificates of the host's listener received the request. */
 const verified = `  http-request set-var(txn.frontend) fe_name if { var(txn.listener) -m beg ${innerPrefix} }
@@ -94,6 +115,12 @@ ${nameRules('http-request', { key: 'other', result: 'owner', map: 'names', when:
   # A connection stays with its listener, also when another one takes over the name or the authorities of clients.
   http-request set-var(sess.listener) var(txn.listener) if { var(txn.sni) -m found } !{ var(sess.listener) -m found }
   http-request return status 421 if { var(sess.listener) -m found } ${known} !{ var(sess.listener),strcmp(txn.listener) eq 0 }
+`;
+
+/** Answers 421 for hosts of Routes: with a wildcard certificate, a browser may use the connection for them, too. */
+const misdirectedToRoute = `  http-request set-var(txn.own) var(txn.name),concat(/${mark}),map_beg(maps/secure.map) if { var(txn.other) -m found }
+  http-request set-var(txn.own) 'var(txn.name),regsub("^[^.]*","*"),concat(/${mark}),map_beg(maps/secure.map)' if { var(txn.other) -m found } !{ var(txn.own) -m found }
+  http-request return status 421 if { var(txn.other) -m found } { var(txn.own) -m found } !{ var(txn.own) -m str ${ceded} }
 `;
 
 /** Maximum length of a compared value in bytes. A longer one matches no exact condition. */

@@ -18,9 +18,15 @@ export function innerSpans({ inner, clients = 0, ended = 0 }: GatewaySettings): 
   };
 }
 
+/**
+ * Number of the inner frontend for listeners on the router's own port. They do not share the certificates of Routes, so that
+ * no listener can answer for the name of a Route.
+ */
+export const ownInner = 0;
+
 /** Returns the numbers of the inner frontends. */
 export function innerNumbers(settings: GatewaySettings): readonly number[] {
-  return Array.from({ length: innerSpans(settings).tcp.to }, (_, index) => index + 1);
+  return Array.from({ length: innerSpans(settings).tcp.to + 1 }, (_, index) => index);
 }
 
 /** Returns the numbers of the inner frontends that verify client certificates. */

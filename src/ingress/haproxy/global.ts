@@ -1,3 +1,4 @@
+import { exchangeFile } from './exchange-script.ts';
 import type { Settings } from './model.ts';
 import { checkToken, quoteWord } from './quote.ts';
 import { milliseconds } from './section.ts';
@@ -15,13 +16,20 @@ export interface Place {
   readonly hardStopAfter?: number;
 }
 
-/** Renders the section `global`. `generation` identifies the files that a running process has loaded. */
-export function renderGlobal(settings: Settings, place: Place, generation: string): string {
+/**
+ * Renders the section `global`. `generation` identifies the files that a running process has loaded.
+ *
+ * @param hasScript whether sections use the filters of the Lua script
+ */
+export function renderGlobal(settings: Settings, place: Place, generation: string, hasScript: boolean): string {
   const { process, tls, log } = settings;
   const hardStop = process.hardStopAfter ?? place.hardStopAfter;
   const lines = [
     `description ${generation}`,
     'default-path parent',
+    hasScript && `lua-load-per-thread ${exchangeFile}`,
+    // Otherwise HAProxy prints a message for each exchange that a filter ends.
+    hasScript && 'quiet',
     `stats socket ${quoteWord(place.adminSocket)} mode 600 level admin expose-fd listeners`,
     place.jail !== undefined && `chroot ${quoteWord(place.jail)}`,
     place.user !== undefined && `user ${quoteWord(place.user)}`,

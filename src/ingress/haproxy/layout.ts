@@ -1,3 +1,4 @@
+import { usesScript } from './exchange.ts';
 import { listEditedNames } from './header-edits.ts';
 import type { HttpState } from './model.ts';
 import { authorityFile, makeSection, type ServerLine, spareShapes } from './section.ts';
@@ -21,6 +22,8 @@ export interface Layout {
   readonly authorities: ReadonlySet<string>;
   /** Names of headers for which HAProxy has loaded rules. */
   readonly editedHeaders: ReadonlySet<string>;
+  /** Whether HAProxy has loaded the Lua script. */
+  readonly hasScript: boolean;
 }
 
 /** One use of a spare section. */
@@ -61,6 +64,7 @@ export function freshLayout(state: HttpState): Layout {
     tenancies: new Map(),
     authorities: new Set([...state.authorities].map(([name, pem]) => authorityFile(name, pem))),
     editedHeaders: new Set([...state.backends.values()].flatMap(listEditedNames)),
+    hasScript: [...state.backends.values()].some(usesScript),
   };
 }
 

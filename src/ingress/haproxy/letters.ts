@@ -12,6 +12,9 @@ export const letters = {
   responseEdits: 'p',
   forwardedPrefix: 'f',
   cors: 'c',
+  /** Cross-origin requests by the Fetch standard, as the Gateway API demands; always with `cors`. */
+  corsByFetch: 'C',
+  mirrors: 'm',
   steering: 'y',
   answerRedirect: 'g',
   redirectStatus: { 301: '1', 302: '2', 303: '3', 307: '7', 308: '8' } satisfies Record<
@@ -19,6 +22,7 @@ export const letters = {
     string
   >,
   allowList: 'a',
+  guard: 'G',
   limits: 'l',
   timeoutServer: 't',
   timeoutTunnel: 'u',

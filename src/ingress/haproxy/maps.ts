@@ -25,6 +25,7 @@ export type MapName =
   | 'tenancies'
   | 'tenants'
   | 'cookie-attributes'
+  | 'guarded'
   | 'log-backends'
   | 'log-servers'
   | GatewayMap
@@ -37,6 +38,7 @@ export const mapNames: readonly MapName[] = [
   'tenancies',
   'tenants',
   'cookie-attributes',
+  'guarded',
   'log-backends',
   'log-servers',
   ...gatewayMaps,

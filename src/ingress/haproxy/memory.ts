@@ -26,6 +26,7 @@ interface MainFile {
   readonly tenancies: [string, Tenancy][];
   readonly known: readonly string[];
   readonly editedHeaders: readonly string[];
+  readonly hasScript: boolean;
   readonly gateways: GatewaysFile;
 }
 
@@ -59,6 +60,7 @@ export function rememberMain({ state, layout }: InForce): Files {
     tenancies: [...layout.tenancies],
     known: [...layout.authorities],
     editedHeaders: [...layout.editedHeaders],
+    hasScript: layout.hasScript,
     gateways: {
       tlsNames: [...state.gateways.tlsNames.values()],
       places: [...state.gateways.places],
@@ -137,6 +139,7 @@ export async function recall(folder: string): Promise<InForce | undefined> {
       tenancies: new Map(main.tenancies),
       authorities: new Set(main.known),
       editedHeaders: new Set(main.editedHeaders),
+      hasScript: main.hasScript,
     };
     return { state, layout };
   } catch {

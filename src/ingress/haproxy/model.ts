@@ -32,7 +32,30 @@ export interface HttpState {
 export interface Site {
   readonly host: string;
   readonly paths: readonly SitePath[];
+  /** The ports at which a listener of a Gateway has the host, so that the wildcard above it does not apply. */
+  readonly ceded?: readonly SitePort[];
+  /** Present if clients must not reach a path by another spelling, because paths have different access rules. */
+  readonly guard?: SiteGuard;
 }
+
+/** The access rules of each path of a host. */
+export interface SiteGuard {
+  /** Whether upper and lower case mean the same. */
+  readonly isCaseless: boolean;
+  readonly paths: readonly GuardedPath[];
+}
+
+/** Access rules of a path. The longest one that a normalized path begins with counts. */
+export interface GuardedPath {
+  readonly path: string;
+  /** `exact` and `prefix` as {@link SitePath}; `text` matches every path that begins with it, without regard to slashes. */
+  readonly type: 'exact' | 'prefix' | 'text';
+  /** Names the rules. Absent: none. */
+  readonly rules?: string;
+}
+
+/** The router's own ports: plain HTTP, and TLS. */
+export type SitePort = 'plain' | 'secure';
 
 /**
  * Behaviour below one path of a host. The path is case-sensitive and literal. An empty path, or one of slashes only,
@@ -113,6 +136,10 @@ export interface HttpBackend {
   /** Answers every request instead of a server. */
   readonly redirect?: BackendRedirect;
   readonly cors?: Cors;
+  /** Receive copies of requests. Their answers are ignored. */
+  readonly mirrors?: readonly Mirror[];
+  readonly limit?: ExchangeLimit;
+  readonly retry?: Retry;
   readonly steering?: ServerSteering;
   /** Value of X-Forwarded-Prefix. */
   readonly forwardedPrefix?: string;
@@ -131,6 +158,17 @@ export interface HttpBackend {
   readonly adjustCase?: boolean;
   /** TLS to the servers. */
   readonly tls?: ServerTls;
+  /** Rejects requests whose normalized path has other access rules. */
+  readonly guard?: PathGuard;
+}
+
+/** The {@link SiteGuard} that applies to a backend. */
+export interface PathGuard {
+  /** {@link Site.host}. */
+  readonly host: string;
+  readonly isCaseless: boolean;
+  /** The backend's own rules, as {@link GuardedPath.rules}. */
+  readonly rules?: string;
 }
 
 export interface StickyCookie {
@@ -171,12 +209,43 @@ export interface ServerSteering {
 export interface Cors {
   /** `*`, or origins such as `https://a.example`; `https://*.example` means names one label below. */
   readonly origins: readonly string[];
+  /**
+   * As the Gateway API demands: wildcards in origins cover any number of labels, `https://*` every host; every preflight
+   * request is answered here, and only these get the headers about methods, headers and age; with credentials, no
+   * header has the value `*`. Methods and headers may be empty. Absent: every OPTIONS request of an allowed origin is
+   * answered, and all responses get all headers.
+   */
+  readonly byFetch?: true;
   readonly methods: string;
   readonly headers: string;
   readonly exposed?: string;
   readonly credentials: boolean;
   /** Seconds. */
   readonly maxAge: number;
+}
+
+/** Servers of which one, in turn, receives copies of a part of the requests. */
+export interface Mirror {
+  readonly servers: readonly { readonly address: Address; readonly port: number }[];
+  /** Part of the requests: `numerator` of `denominator`. */
+  readonly numerator: number;
+  readonly denominator: number;
+}
+
+/** Limits of the duration of an exchange. Longer ones get 504, or end if the response has begun. */
+export interface ExchangeLimit {
+  /** From the request's headers to the end of the response. */
+  readonly whole?: number;
+  /** Of one try. Absent: `whole`. */
+  readonly attempt?: number;
+}
+
+/** Repeats failed requests. Absent: only connections that cannot be opened are repeated. */
+export interface Retry {
+  /** Further tries after the first one. */
+  readonly attempts: number;
+  /** Statuses of responses that are repeated: those that HAProxy knows ({@link retryCodes}). */
+  readonly codes: readonly number[];
 }
 
 /** Replaces the path's literal `prefix` with `target`. A target `/` also replaces the slash after the prefix. */
@@ -294,7 +363,7 @@ export interface Settings {
 export interface GatewaySettings {
   /** Ports of HAProxy to which the kernel translates connections: one for each port of a listener. */
   readonly ports: { readonly http: PortSpan; readonly tls: PortSpan };
-  /** Number of frontends that terminate TLS, one for each address and port. */
+  /** Number of frontends that terminate TLS, one for each address and port. The router's own port has one more. */
   readonly inner: number;
   /**
    * Number of frontends that require client certificates, one for each address, port and set of authorities, and number
@@ -303,6 +372,8 @@ export interface GatewaySettings {
   readonly clients?: number;
   /** Number of frontends that terminate the TLS of connections without HTTP. Absent: none. */
   readonly ended?: number;
+  /** Never offers HTTP/2 over TLS. */
+  readonly http1Only?: true;
 }
 
 /** First and last port. */

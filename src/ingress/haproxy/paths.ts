@@ -1,4 +1,4 @@
-import type { Site, SitePath } from './model.ts';
+import type { Site, SitePath, SitePort } from './model.ts';
 import { checkHost, checkPath, checkPrefixKey } from './quote.ts';
 
 /**
@@ -15,11 +15,17 @@ import { checkHost, checkPath, checkPrefixKey } from './quote.ts';
  *   for every host could answer for paths of hosts that belong to others, such as those of ACME challenges.
  */
 
+/** Name of the access rules of a path without any. */
+export const noRules = '-';
+
 /** Ends a lookup. No request line can contain it, so only the whole path precedes it. */
 export const mark = '¶';
 
 /** Value with the meaning: as if no key of this host matched. */
 export const absent = '*';
+
+/** Value with the meaning: a listener of a Gateway has this host, so no wildcard applies. */
+export const ceded = '@';
 
 /** Value that sends a plain request to the served paths of the wildcard, ignoring its redirects. */
 export const onward = '~';
@@ -54,7 +60,7 @@ export function plainEntries(site: Site, routeOf: RouteOf): Map<string, string> 
     if (decider === undefined) return absent;
     return decider.plain === 'redirect' ? decider.route : (serve(request) ?? onward);
   });
-  noteHost(site.host, entries);
+  noteHost(site, 'plain', entries);
   if (!site.host.startsWith('*.')) return entries;
   // The served paths of a wildcard with other redirects have separate keys; few wildcards have both.
   for (const [key, value] of makeEntries(site.host, served, (request) => serve(request) ?? absent)) {
@@ -69,14 +75,43 @@ export function secureEntries(site: Site, routeOf: RouteOf): Map<string, string>
   const paths = sortPaths(site, secure, routeOf);
   const find = indexPaths(paths);
   const entries = makeEntries(site.host, paths, (request) => find(request)?.route ?? absent);
-  noteHost(site.host, entries);
+  noteHost(site, 'secure', entries);
+  return entries;
+}
+
+/**
+ * Returns keys and access rules of a host's paths. Of equal keys, one with rules counts. Throws {@link UnfitValue}.
+ */
+export function guardEntries({ host, guard }: Site): Map<string, string> {
+  if (guard === undefined) return new Map();
+  const fold = (path: string) => {
+    const merged = path.replace(/\/\/+/g, '/');
+    return guard.isCaseless ? merged.toLowerCase() : merged;
+  };
+  const sorted = guard.paths.toSorted(
+    (one, other) => Number(one.rules === undefined) - Number(other.rules === undefined),
+  );
+  const texts = sorted.filter(({ type }) => type === 'text');
+  const paths = sorted
+    .filter(({ type }) => type !== 'text')
+    .map(({ path, type, rules = noRules }): RoutedPath => {
+      const isEvery = type === 'prefix' && /^\/*$/.test(path);
+      return { path: isEvery ? '' : checkPath(fold(path)), exact: type === 'exact', plain: undefined, route: rules };
+    });
+  const find = indexPaths(paths);
+  const entries = makeEntries(host, paths, (request) => find(request)?.route ?? noRules);
+  for (const { path, rules } of texts) {
+    const key = `${host}${checkPath(fold(path))}`;
+    checkPrefixKey(key);
+    if (rules !== undefined || !entries.has(key)) entries.set(key, rules ?? noRules);
+  }
   return entries;
 }
 
 /** Records that a host exists, so that no site for every host answers for it. */
-function noteHost(host: string, entries: Map<string, string>): void {
+function noteHost({ host, ceded: ports = [] }: Site, port: SitePort, entries: Map<string, string>): void {
   const key = `${host}/`;
-  if (host !== '*' && !entries.has(key)) entries.set(key, absent);
+  if (host !== '*' && !entries.has(key)) entries.set(key, ports.includes(port) ? ceded : absent);
 }
 
 /**

@@ -1,11 +1,12 @@
 import { isDeepStrictEqual } from 'node:util';
+import { changedKeys, MapDraft } from '../../base/model/layered-map.ts';
 import { backendEntries } from './entries.ts';
 import { listEditedNames } from './header-edits.ts';
 import { chooseSpare, type InForce, type Layout, type Tenancy } from './layout.ts';
 import type { Backend } from './model.ts';
 import { routeOf } from './route.ts';
 import { listAuthorities, makeSection, type Section, type ServerLine, spareShapes } from './section.ts';
-import { changedKeys, diffEntries, type ReloadCause, type Steps, type Wait } from './steps.ts';
+import { diffEntries, type ReloadCause, type Steps, type Wait } from './steps.ts';
 
 /** Result of placing backends. */
 export interface Placed {
@@ -29,17 +30,28 @@ export function placeBackends(
 ): Placed {
   const old = before.state.backends;
   const renewed = changedKeys(before.state.authorities, authorities);
-  const changed = [...wanted].filter(([id, backend]) => {
-    const known = old.get(id);
-    if (renewed.size > 0 && listAuthorities(backend).some((name) => renewed.has(name))) return true;
-    return known === undefined || (known !== backend && !isDeepStrictEqual(known, backend));
-  });
-  const gone = [...old.keys()].filter((id) => !wanted.has(id));
+  const keys = changedKeys(old, wanted);
+  const isRenewed = (backend: Backend): boolean =>
+    renewed.size > 0 && listAuthorities(backend).some((name) => renewed.has(name));
+  if (renewed.size > 0) for (const [id, backend] of wanted) if (isRenewed(backend)) keys.add(id);
+  const changed: Backend[] = [];
+  const gone: string[] = [];
+  for (const id of keys) {
+    const [known, backend] = [old.get(id), wanted.get(id)];
+    if (backend === undefined) gone.push(id);
+    else if (isRenewed(backend) || known === undefined || !isDeepStrictEqual(known, backend)) changed.push(backend);
+  }
   if (changed.length === 0 && gone.length === 0) return { backends: old, layout: before.layout, rerouted: new Set() };
-  const placement = new Placement(before, authorities, steps, wait);
+  let isComplete = true;
+  const placement = new Placement(before, authorities, steps, (cause, name) => {
+    isComplete = false;
+    wait(cause, name);
+  });
   for (const id of gone) placement.remove(id);
-  for (const [id, backend] of changed) placement.place(id, backend);
-  return placement.result();
+  for (const backend of changed) placement.place(backend.id, backend);
+  const placed = placement.result();
+  // The desired map has the same content, and the next one is compared with it.
+  return isComplete ? { ...placed, backends: wanted } : placed;
 }
 
 class Placement {
@@ -47,8 +59,8 @@ class Placement {
   readonly #authorities: ReadonlyMap<string, string>;
   readonly #steps: Steps;
   readonly #wait: Wait;
-  readonly #backends: Map<string, Backend>;
-  readonly #sections: Map<string, string>;
+  readonly #backends: MapDraft<string, Backend>;
+  readonly #sections: MapDraft<string, string>;
   readonly #spares: Map<string, readonly string[]>;
   readonly #resting: Map<string, string>;
   readonly #leaving: Map<string, ServerLine>;
@@ -60,8 +72,8 @@ class Placement {
     this.#authorities = authorities;
     this.#steps = steps;
     this.#wait = wait;
-    this.#backends = new Map(before.state.backends);
-    this.#sections = new Map(before.layout.sections);
+    this.#backends = new MapDraft(before.state.backends);
+    this.#sections = new MapDraft(before.layout.sections);
     this.#spares = new Map(before.layout.spares);
     this.#resting = new Map(before.layout.resting);
     this.#leaving = new Map(before.layout.leaving);
@@ -69,17 +81,18 @@ class Placement {
   }
 
   result(): Placed {
-    const { authorities, editedHeaders } = this.#before.layout;
+    const { authorities, editedHeaders, hasScript } = this.#before.layout;
     const layout: Layout = {
-      sections: this.#sections,
+      sections: this.#sections.finish(),
       spares: this.#spares,
       resting: this.#resting,
       leaving: this.#leaving,
       tenancies: this.#tenancies,
       authorities,
       editedHeaders,
+      hasScript,
     };
-    return { backends: this.#backends, layout, rerouted: this.#rerouted };
+    return { backends: this.#backends.finish(), layout, rerouted: this.#rerouted };
   }
 
   remove(id: string): void {

@@ -1,4 +1,6 @@
 import { createHash } from 'node:crypto';
+import { LRUCache } from 'lru-cache';
+import { exchangeLines } from './exchange.ts';
 import { cookieFormat, isBare, isPlain, withoutCookie } from './features.ts';
 import type { Backend, HeaderAction, HttpBackend, Server, VerifiedTls } from './model.ts';
 import { checkName, checkToken, fileName, hopHeader, quoteHeaderValue, quoteWord, UnfitValue } from './quote.ts';
@@ -161,8 +163,23 @@ export function listAuthorities({ http, servers }: Backend): readonly string[] {
  * content to servers without a certificate of their own, although `commit ssl ca-file` reports success.
  */
 export function authorityFile(name: string, pem: string): string {
-  const hash = createHash('sha256').update(pem).digest('hex').slice(0, 16);
-  return `ca/${fileName('authority', name)}.${hash}.pem`;
+  return `ca/${checkAuthorityName(name)}.${digestOf(pem)}.pem`;
+}
+
+/** Returns the name of an authority as part of a file name. Throws {@link UnfitValue}. */
+export function checkAuthorityName(name: string): string {
+  return fileName('authority', name);
+}
+
+/** Digests of the last authorities: thousands of backends often share few, and each server names its file. */
+const digests = new LRUCache<string, string>({ max: 1000 });
+
+function digestOf(pem: string): string {
+  const known = digests.get(pem);
+  if (known !== undefined) return known;
+  const digest = createHash('sha256').update(pem).digest('hex').slice(0, 16);
+  digests.set(pem, digest);
+  return digest;
 }
 
 function shapeOf(backend: Backend): string {
@@ -180,6 +197,7 @@ function httpLines(http: HttpBackend): string[] {
   if (http.adjustCase === true) lines.push('option h1-case-adjust-bogus-server');
   for (const action of http.requestHeaders ?? []) lines.push(`http-request ${headerRule(action)}`);
   for (const action of http.responseHeaders ?? []) lines.push(`http-response ${headerRule(action)}`);
+  lines.push(...exchangeLines(http));
   lines.push('use-server %[var(txn.server)] if { var(txn.server) -m found }');
   return lines;
 }

@@ -1,9 +1,29 @@
 import { flagged, letters } from './letters.ts';
+import { mark } from './paths.ts';
 
 /**
  * Rules for features that an ordinary request does not evaluate: they follow `http-request allow` for routes without
  * letters. `txn.section` is the section, `txn.address` the client.
  */
+
+/**
+ * Rejects requests whose path means another one with other access rules: servers decode and merge what HAProxy compares as
+ * it comes. nginx normalizes before it selects a location, so `//admin` has the rules of `/admin` there. Without its entry,
+ * every request is rejected.
+ */
+export function guardRules(): string {
+  const isGuarded = flagged(letters.guard);
+  return `  http-request set-var(txn.guard) var(txn.section),map_str(maps/guard.map) if ${isGuarded}
+  http-request set-var(txn.norm) 'path,url_dec,regsub("//+","/",g)' if ${isGuarded}
+  http-request set-var(txn.norm) var(txn.norm),lower if ${isGuarded} { var(txn.guard) -m beg i }
+  http-request deny deny_status 403 if ${isGuarded} { var(txn.norm) -m reg /[.][.]?(/|$) } || ${isGuarded} { path -m sub %00 }
+  # A wildcard serves paths that a host below it does not, but not those that mean one of its paths.
+  http-request set-var-fmt(txn.meant) "%[req.hdr(host),field(1,:),rtrim(.)]%[var(txn.norm)]/${mark}" if ${isGuarded} { var(txn.guard) -m sub |* }
+  http-request set-var(txn.rules) var(txn.meant),map_beg(maps/guarded.map) if ${isGuarded} { var(txn.meant) -m found }
+  http-request set-var-fmt(txn.meant) "%[var(txn.guard),field(3,|)]%[var(txn.norm)]/${mark}" if ${isGuarded} !{ var(txn.rules) -m found }
+  http-request set-var(txn.rules) var(txn.meant),map_beg(maps/guarded.map) if ${isGuarded} !{ var(txn.rules) -m found }
+  http-request deny deny_status 403 if ${isGuarded} !{ var(txn.guard),field(2,|),strcmp(txn.rules) eq 0 }`;
+}
 
 /** Renders the deny-list. In mode `tcp`, connections of rejected clients are closed. */
 export function denyListRules(rule: 'http-request' | 'tcp-request content', networks: string): string {
@@ -40,30 +60,57 @@ export function redirectRules(): string {
 ${status.join('\n')}`;
 }
 
-/** Renders the rules for cross-origin requests. Preflight requests are answered here. */
+/**
+ * Renders the rules for cross-origin requests. Preflight requests are answered here. Wildcards for any number of labels
+ * are `,ORIGIN,ORIGIN,`, compared with the request's origin by a back reference.
+ */
 export function corsRules(): string {
   const isCors = flagged(letters.cors);
+  const byFetch = flagged(letters.corsByFetch);
   const hasOrigin = `${isCors} { req.fhdr(origin) -m found }`;
   const find = (key: string): string => `var(txn.section),concat(|,${key}),map_str(maps/cors-origins.map)`;
-  const field = (number: number): string => `%[var(txn.cors),field(${number},|)]`;
+  const field = (number: number): string => `var(txn.cors),field(${number},|)`;
+  const isFound = (name: string): string => `{ var(txn.${name}) -m found }`;
+  const isSet = (name: string): string => `${isFound(name)} !{ var(txn.${name}) -m len 0 }`;
+  const hasCredentials = `{ ${field(4)} -m str true }`;
+  const isPreflight = `${byFetch} { method OPTIONS } { req.fhdr(origin) -m found } { req.fhdr(access-control-request-method) -m found }`;
+  const isAsked = `${isFound('cors')} !${byFetch} || ${isFound('preflight')}`;
+  const echo = (name: string, header: string): string =>
+    `  http-request unset-var(txn.${name}) if ${byFetch} { var(txn.${name}) -m str * } ${hasCredentials} !{ req.fhdr(${header}) -m found }
+  http-request set-var(txn.${name}) req.fhdr(${header}) if ${byFetch} { var(txn.${name}) -m str * } ${hasCredentials}`;
   return `  http-request set-var(txn.origin) req.fhdr(origin) if ${hasOrigin}
+  http-request set-var(txn.origin_key) var(txn.origin),lower if ${hasOrigin}
   http-request set-var(txn.anywhere) str(*) if ${hasOrigin}
-  http-request set-var(txn.below) 'req.fhdr(origin),regsub("^(https?://)[^./]*","\\1*")' if ${hasOrigin}
-  http-request set-var(txn.allowed) ${find('txn.below')} if ${hasOrigin}
-  http-request set-var(txn.allowed) ${find('txn.origin')} if ${hasOrigin}
-  http-request set-var(txn.allowed) var(txn.origin) if ${isCors} { var(txn.allowed) -m found }
-  http-request set-var(txn.allowed) ${find('txn.anywhere')} if ${isCors}
-  http-request set-var(txn.cors) var(txn.section),map_str(maps/cors.map) if ${isCors} { var(txn.allowed) -m found }
-  http-request return status 204 if ${isCors} { method OPTIONS } { var(txn.cors) -m found }
+  http-request set-var(txn.below) 'var(txn.origin_key),regsub("^(https?://)[^./]*","\\1*")' if ${hasOrigin}
+  http-request set-var(txn.allowed) ${find('txn.below')} if ${hasOrigin} !${byFetch}
+  http-request set-var(txn.allowed) ${find('txn.origin_key')} if ${hasOrigin}
+  http-request set-var(txn.wildcards) var(txn.section),map_str(maps/cors-wildcards.map) if ${hasOrigin} ${byFetch} { var(txn.origin) -m len 1:300 }
+  http-request set-var-fmt(txn.wildcards) "%[var(txn.wildcards)] %[var(txn.origin_key)]" if ${isFound('wildcards')}
+  http-request set-var(txn.wildcards) 'var(txn.wildcards),regsub("^(?:[^ ]*,)?(https?://)[*]([^, ]*),[^ ]* \\1[a-z0-9._-]+\\2$|^.*$","\\1")' if ${isFound('wildcards')}
+  http-request set-var(txn.allowed) var(txn.origin) if ${isSet('wildcards')}
+  http-request set-var(txn.allowed) var(txn.origin) if ${isCors} ${isFound('allowed')}
+  http-request set-var(txn.allowed) ${find('txn.anywhere')} if ${hasOrigin} !${isFound('allowed')} || ${hasOrigin} !${byFetch}
+  http-request set-var(txn.cors) var(txn.section),map_str(maps/cors.map) if ${isCors} ${isFound('allowed')} || ${byFetch}
+  http-request set-var(txn.allowed) var(txn.origin) if ${byFetch} { var(txn.allowed) -m str * } ${hasCredentials}
+  http-request set-var(txn.preflight) bool(true) if ${isPreflight}
+  http-request set-var(txn.cors_methods) ${field(1)} if ${isAsked}
+  http-request set-var(txn.cors_headers) ${field(2)} if ${isAsked}
+  http-request set-var(txn.cors_age) ${field(3)} if ${isAsked}
+${echo('cors_methods', 'access-control-request-method')}
+${echo('cors_headers', 'access-control-request-headers')}
+  http-request return status 204 if ${isFound('preflight')} || ${isCors} !${byFetch} { method OPTIONS } ${isFound('cors')}
 
-  http-after-response allow if !{ var(txn.cors) -m found }
-  http-after-response set-header Access-Control-Allow-Origin %[var(txn.allowed)]
+  http-after-response allow if !${isFound('cors')}
   http-after-response add-header Vary Origin if !{ var(txn.allowed) -m str * }
-  http-after-response set-header Access-Control-Allow-Methods ${field(1)}
-  http-after-response set-header Access-Control-Allow-Headers ${field(2)}
-  http-after-response set-header Access-Control-Max-Age ${field(3)}
-  http-after-response set-header Access-Control-Allow-Credentials true if { var(txn.cors),field(4,|) -m str true }
-  http-after-response set-header Access-Control-Expose-Headers ${field(5)} if { var(txn.cors),field(5,|) -m found } !{ var(txn.cors),field(5,|) -m len 0 }`;
+  http-after-response allow if !${isFound('allowed')}
+  http-after-response set-header Access-Control-Allow-Origin %[var(txn.allowed)]
+  http-after-response set-header Access-Control-Allow-Methods %[var(txn.cors_methods)] if ${isSet('cors_methods')}
+  http-after-response set-header Access-Control-Allow-Headers %[var(txn.cors_headers)] if ${isSet('cors_headers')}
+  http-after-response set-header Access-Control-Max-Age %[var(txn.cors_age)] if ${isFound('cors_age')}
+  http-after-response set-header Access-Control-Allow-Credentials true if ${hasCredentials}
+  http-after-response set-var(txn.exposed) ${field(5)}
+  http-after-response set-var(txn.exposed) res.hdr_names if ${byFetch} ${hasCredentials} { var(txn.exposed) -m str * }
+  http-after-response set-header Access-Control-Expose-Headers %[var(txn.exposed)] if ${isSet('exposed')}`;
 }
 
 /** Renders the headers that servers see instead of those of the client. Follows the rules for forwarded headers. */

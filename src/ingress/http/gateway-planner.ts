@@ -1,4 +1,5 @@
 import { isDeepStrictEqual } from 'node:util';
+import { MapDraft } from '../../base/model/layered-map.ts';
 import { byAge } from '../claims/order.ts';
 import type { Certificate } from '../haproxy/model.ts';
 import type { ClientAuthorities, Gateways, TlsName, VirtualHost } from '../haproxy/rule.ts';
@@ -19,6 +20,7 @@ import { type PreparerParts, RequestPreparer } from './request-preparer.ts';
 export interface GatewayParts extends PreparerParts {
   readonly book: CertificateBook;
   readonly settings: GatewayPlanSettings | undefined;
+  readonly hasHttp2: boolean;
 }
 
 /**
@@ -34,11 +36,12 @@ export class GatewayPlanner {
   readonly #preparer: RequestPreparer;
   readonly #rules = new Map<ListenerId, Map<string, NameRules>>();
   readonly #checked = new Map<ListenerId, CheckedListener>();
-  readonly #hosts = new Map<string, VirtualHost>();
+  #hosts = new MapDraft<string, VirtualHost>(new Map());
   readonly #outcomes = new GatewayOutcomes();
   readonly #dirty = new Map<ListenerId, Set<string>>();
   readonly #slots: GatewaySlots | undefined;
   #isChanged = false;
+  #yieldsRest = false;
   #plan: GatewayPlan = noGatewayPlan;
 
   constructor(parts: GatewayParts) {
@@ -120,9 +123,13 @@ export class GatewayPlanner {
     for (const requests of this.#requests.get(id)?.values() ?? []) for (const request of requests) this.forget(request);
   }
 
-  /** @param isRefused returns the message if another claim excludes a request */
-  compute(isRefused: (request: SiteRequest) => string | undefined): GatewayPlan {
-    if (this.#slots === undefined || !this.isDirty) return this.#plan;
+  /**
+   * @param isRefused returns the message if another claim excludes a request
+   * @param yieldsRest whether a site answers for every host that no request claims on the router's own ports
+   */
+  compute(isRefused: (request: SiteRequest) => string | undefined, yieldsRest = false): GatewayPlan {
+    if (this.#slots === undefined || !(this.isDirty || yieldsRest !== this.#yieldsRest)) return this.#plan;
+    this.#yieldsRest = yieldsRest;
     for (const [id, patterns] of this.#dirty) for (const pattern of patterns) this.#sortName(id, pattern, isRefused);
     this.#planHosts();
     this.#dirty.clear();
@@ -157,7 +164,7 @@ export class GatewayPlanner {
       const keys = new Set<string>();
       for (const place of this.#places.places)
         for (const pattern of this.#listPatterns(place)) keys.add(this.#planHost(place, pattern));
-      for (const key of this.#hosts.keys()) if (!keys.has(key)) this.#hosts.delete(key);
+      for (const key of [...this.#hosts.keys()]) if (!keys.has(key)) this.#hosts.delete(key);
       return;
     }
     for (const place of this.#places.places) {
@@ -208,10 +215,9 @@ export class GatewayPlanner {
     for (const scope of places.flatMap(listScopes)) {
       const { place, key, kind } = scope;
       const inner = slots.inner.get(key);
-      if (inner === undefined && (kind !== 'http' || !slots.isShared(place))) continue;
-      const found = listCertificates(scope, (id) => this.#checked.get(id), inner);
-      certificates.push(...found.certificates);
       if (inner === undefined) continue;
+      const found = listCertificates(scope, (id) => this.#checked.get(id), inner, this.#parts.hasHttp2);
+      certificates.push(...found.certificates);
       if (found.usual !== undefined) defaults.set(inner, found.usual);
       if (kind === 'http') usual.set(place.name, inner);
       const [listener] = scope.listeners.values();
@@ -229,9 +235,14 @@ export class GatewayPlanner {
           (one) => this.#findOwnInner(place, one),
         ),
       );
+    const planned = this.#hosts.finish();
+    this.#hosts = new MapDraft(planned);
+    const hosts = new MapDraft(planned);
+    const names = new Map(tlsNames.map((name): [string, TlsName] => [name.key, this.#sameName('tlsNames', name)]));
+    if (this.#yieldsRest) for (const place of places) if (slots.isShared(place)) this.#yieldRest(place, hosts, names);
     const gateways: Gateways = {
-      hosts: new Map(this.#hosts),
-      tlsNames: new Map(tlsNames.map((name): [string, TlsName] => [name.key, this.#sameName('tlsNames', name)])),
+      hosts: hosts.finish(),
+      tlsNames: names,
       endedNames: new Map(endedNames.map((name): [string, TlsName] => [name.key, this.#sameName('endedNames', name)])),
       places: new Map(places.flatMap(({ at, name }) => at.map((one): [string, string] => [one, name]))),
       ports: slots.ports,
@@ -240,7 +251,49 @@ export class GatewayPlanner {
       clients,
     };
     const listeners = [...this.#listeners.values()].map((one) => this.#judgeListener(one, slots));
-    return { gateways, certificates, ...this.#outcomes.list(), listeners, translations: slots.translations };
+    const { served, refused, backends, authorities } = this.#outcomes.list();
+    let lists: Pick<GatewayPlan, 'served' | 'refused'> | undefined;
+    // On demand: only reports need the lists.
+    const list = () => {
+      lists ??= { served: [...served.values()], refused: [...refused.values()] };
+      return lists;
+    };
+    return {
+      gateways,
+      certificates,
+      backends,
+      authorities,
+      listeners,
+      translations: slots.translations,
+      get served() {
+        return list().served;
+      },
+      get refused() {
+        return list().refused;
+      },
+    };
+  }
+
+  /**
+   * Leaves names without a request to the site for every host. Then the names of requests lead to the TLS of their
+   * listener, instead of every name.
+   */
+  #yieldRest(
+    { name, isTls, listeners }: Place,
+    hosts: MapDraft<string, VirtualHost>,
+    names: Map<string, TlsName>,
+  ): void {
+    const rest = `${name}|*`;
+    const listener = listeners.get('*');
+    if (listener === undefined || (hosts.get(rest)?.rules.length ?? 0) > 0) return;
+    for (const { key, listener: owner, rules } of hosts.values())
+      if (owner === listener.id && key.startsWith(`${name}|`) && rules.length === 0) hosts.delete(key);
+    const to = isTls ? names.get(rest)?.to : undefined;
+    if (isTls && listener.tls?.end === 'router') names.delete(rest);
+    if (to !== 'end' && !(typeof to === 'object' && 'inner' in to)) return;
+    for (const { key, listener: owner } of hosts.values())
+      if (owner === listener.id && key.startsWith(`${name}|`) && !names.has(key))
+        names.set(key, this.#sameName('tlsNames', { key, to }));
   }
 
   /** Returns the inner frontend of a listener that does not share that of its place; 0 if there are not enough. */

@@ -1,4 +1,4 @@
-import { innerSpans } from '../haproxy/gateway-names.ts';
+import { innerSpans, ownInner } from '../haproxy/gateway-names.ts';
 import type { GatewaySettings } from '../haproxy/model.ts';
 import type { SiteListener } from '../intent/listener.ts';
 import { assignSlots, type Place } from './gateway-places.ts';
@@ -23,6 +23,8 @@ export class GatewaySlots {
   readonly #settings: GatewayPlanSettings;
   #ports: ReadonlyMap<string, number> = new Map();
   #inner: ReadonlyMap<string, number> = new Map();
+  /** The place of the router's own port, if the router terminates TLS there. */
+  #own: string | undefined;
   #apart: readonly Place[] = [];
 
   constructor(settings: GatewayPlanSettings) {
@@ -49,6 +51,9 @@ export class GatewaySlots {
       ),
     ]);
     this.#inner = new Map(assigned);
+    this.#own = places.find(
+      (place) => place.isTls && this.isShared(place) && listScopes(place).some(({ kind }) => kind === 'http'),
+    )?.name;
   }
 
   /** Returns whether a place is the agent's own port on the addresses of the node. */
@@ -59,7 +64,7 @@ export class GatewaySlots {
 
   /** Inner frontends by key of their scope. */
   get inner(): ReadonlyMap<string, number> {
-    return this.#inner;
+    return this.#own === undefined ? this.#inner : new Map([...this.#inner, [this.#own, ownInner]]);
   }
 
   /** Ports of listeners by port of HAProxy. */

@@ -1,5 +1,7 @@
+import { isDeepStrictEqual } from 'node:util';
 import { isWildcard, parentOf } from '../claims/host.ts';
-import type { Passthrough, Site, SitePath } from '../haproxy/model.ts';
+import type { Passthrough, Site, SiteGuard, SitePath, SitePort } from '../haproxy/model.ts';
+import type { SiteRequest } from '../intent/site-request.ts';
 import type { ServedSite } from './served-site.ts';
 
 /** HAProxy's form of every name. */
@@ -15,6 +17,7 @@ export function nameOf({ host, request }: Pick<ServedSite, 'host' | 'request'>):
 export function makeSites(
   served: readonly ServedSite[],
   before: ReadonlyMap<string, Site> | undefined,
+  guards: ReadonlyMap<string, SiteGuard> = new Map(),
 ): readonly Site[] {
   const paths = new Map<string, SitePath[]>();
   for (const one of served) {
@@ -24,7 +27,8 @@ export function makeSites(
     else list.push(...listPaths(one));
   }
   return Array.from(paths, ([host, list]) => {
-    const site = { host, paths: list };
+    const guard = guards.get(host);
+    const site = { host, paths: list, ...(guard !== undefined && { guard }) };
     const known = before?.get(host);
     return known !== undefined && isSame(known, site) ? known : site;
   });
@@ -49,6 +53,33 @@ function listPaths({ demand: { matches, tls }, backends }: ServedSite): SitePath
   });
 }
 
+/**
+ * Returns sites without paths for hosts that requests at listeners of Gateways have claimed on the router's own ports, if
+ * a wildcard above would otherwise answer for them. Equal sites reuse the previous objects.
+ *
+ * @param portOf returns the port that a request shares with Routes
+ */
+export function makeCeded(
+  served: readonly ServedSite[],
+  portOf: (request: SiteRequest) => SitePort | undefined,
+  wildcards: ReadonlySet<string>,
+  before: ReadonlyMap<string, Site> | undefined,
+): readonly Site[] {
+  if (wildcards.size === 0) return [];
+  const ports = new Map<string, Set<SitePort>>();
+  for (const { request } of served) {
+    const port = request.span === 'host' ? portOf(request) : undefined;
+    const { host } = request;
+    if (port === undefined || host === undefined || !wildcards.has(`*.${parentOf(host)}`)) continue;
+    ports.set(host, (ports.get(host) ?? new Set()).add(port));
+  }
+  return Array.from(ports, ([host, own]): Site => {
+    const site = { host, paths: [], ceded: [...own].sort() };
+    const known = before?.get(host);
+    return known !== undefined && isSame(known, site) ? known : site;
+  });
+}
+
 /** Returns the passthrough hosts. Equal ones reuse the previous objects. */
 export function makePassthrough(
   served: readonly ServedSite[],
@@ -63,8 +94,12 @@ export function makePassthrough(
   });
 }
 
-function isSame({ paths: before }: Site, { paths: now }: Site): boolean {
+function isSame(one: Site, other: Site): boolean {
+  const { paths: before, ceded: ports = [] } = one;
+  const { paths: now, ceded: others = [] } = other;
   return (
+    ports.join() === others.join() &&
+    isDeepStrictEqual(one.guard, other.guard) &&
     before.length === now.length &&
     before.every((one, index) => {
       const other = now[index];

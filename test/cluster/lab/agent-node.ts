@@ -1,4 +1,3 @@
-import { noReferences } from '../../unit/ingress/no-references.ts';
 import type { KubeApi } from '../../../src/base/kubernetes/cluster-api.ts';
 import { KubeLease } from '../../../src/base/kubernetes/lease.ts';
 import { clusterNames } from '../../../src/base/kubernetes/names.ts';
@@ -25,6 +24,7 @@ import { AgentMetrics } from '../../../src/ingress/status/metrics.ts';
 import { NodeRoster } from '../../../src/ingress/status/node-roster.ts';
 import { reportAddresses } from '../../../src/ingress/status/plan-addresses.ts';
 import { silentLog } from '../../lab/silent-log.ts';
+import { noReferences } from '../../unit/ingress/no-references.ts';
 
 /** Paths of the lists that a cluster with Routes and Gateways has. */
 export const agentPaths = {

@@ -323,7 +323,7 @@ describe('IngressAgent', () => {
       computed.map(({ port }) => port),
       [7000],
     );
-  }).timeout(20_000);
+  }).timeout(60_000);
 });
 
 function writeGateway(port: number) {

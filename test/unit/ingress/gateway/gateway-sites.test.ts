@@ -456,7 +456,7 @@ describe('listeners for hosts', () => {
     const tls = { frontend: { default: {}, perPort: [{ port: 443, tls: { validation: { caCertificateRefs: [] } } }] } };
     world.put(writeGateway([https(), https({ name: 'other', port: 8443 })], { tls }));
     world.update();
-    assert.match(world.listenerOf('https'), /^Accepted False UnsupportedValue/);
+    assert.match(world.listenerOf('https'), /^Accepted False NoValidCACertificate/);
     assert.equal(world.listenerOf('other'), '0');
   });
 });

@@ -1,0 +1,164 @@
+/** File of the script, relative to the folder of a generation. */
+export const exchangeFile = 'lua/exchange.lua';
+
+/** Limits of mirrors. */
+export const mirrorLimits = {
+  /** Longest mirrored body in bytes: requests with longer ones are not mirrored. */
+  body: 16_384,
+  /** Copies in progress, in each thread of HAProxy: of one tenant, and of all. */
+  tenant: 16,
+  all: 256,
+  /** Seconds that a mirror may take for each step. */
+  patience: 2,
+};
+
+/**
+ * Filters of sections that mirror requests or limit the duration of exchanges. Only these sections call Lua. Each thread
+ * has a state of its own, so that none waits for another.
+ *
+ * - `deadline MILLISECONDS` ends an exchange at the first byte after the limit. Silence is limited by the section's
+ *   timeout. An error is the only way of a Lua filter to end a response that has begun; `quiet` keeps HAProxy from
+ *   printing it.
+ * - `mirror` sends copies of requests, as they go to the server, to the mirrors in `txn.mirrors`: `TENANT
+ *   NUMERATOR/DENOMINATOR=SERVER,SERVER …`. The copy is sent by a task of its own after the request has been forwarded,
+ *   so a mirror neither delays nor fails a request. Beyond the limits there is no copy.
+ */
+export const exchangeScript = `-- Filters of sections that mirror requests or limit the duration of exchanges.
+local function now()
+  local time = core.now()
+  return time.sec * 1000 + time.usec / 1000
+end
+
+local Deadline = { id = "deadline", flags = filter.FLT_CFG_FL_HTX }
+Deadline.__index = Deadline
+
+function Deadline:new()
+  return setmetatable({ limit = self.limit }, Deadline)
+end
+
+function Deadline:start_analyze(txn, channel)
+  if not channel:is_resp() then self.ends = now() + self.limit end
+  filter.register_data_filter(self, channel)
+end
+
+function Deadline:http_headers(txn, message)
+  if message.channel:is_resp() then self.isUpgraded = txn.f:status() == 101 end
+end
+
+function Deadline:http_payload(txn, message)
+  if not self.isUpgraded and now() > self.ends then error("late", 0) end
+end
+
+core.register_filter("deadline", Deadline, function(class, words)
+  class.limit = tonumber(words[1])
+  return class
+end)
+
+-- Headers of the connection; the copy has its own.
+local own = {}
+for _, name in ipairs({
+  "connection", "content-length", "expect", "host", "http2-settings", "keep-alive", "proxy-connection", "te", "trailer",
+  "transfer-encoding", "upgrade",
+}) do
+  own[name] = true
+end
+
+local all = 0
+local running = {}
+local turns = {}
+
+local Mirror = { id = "mirror", flags = filter.FLT_CFG_FL_HTX }
+Mirror.__index = Mirror
+
+function Mirror:new()
+  return setmetatable({}, Mirror)
+end
+
+function Mirror:start_analyze(txn, channel)
+  if channel:is_resp() then return end
+  local mirrors = txn:get_var("txn.mirrors")
+  if mirrors == nil then return end
+  self.section = txn.f:be_name()
+  self.targets = {}
+  local number = 0
+  for numerator, denominator, servers in mirrors:gmatch(" (%d+)/(%d+)=(%S+)") do
+    number = number + 1
+    local key = self.section .. " " .. number
+    if txn.f:rand(tonumber(denominator)) < tonumber(numerator) then
+      local list = {}
+      for server in servers:gmatch("[^,]+") do list[#list + 1] = server end
+      local turn = (turns[key] or math.random(0, 255)) + 1
+      turns[key] = turn
+      self.targets[#self.targets + 1] = list[turn % #list + 1]
+    end
+  end
+  if #self.targets == 0 then return end
+  self.tenant = mirrors:match("^%S+")
+  self.isMirrored = true
+  filter.register_data_filter(self, channel)
+end
+
+function Mirror:http_headers(txn, message)
+  if message.channel:is_resp() or not self.isMirrored then return end
+  local lines = { txn.f:method() .. " " .. txn.f:pathq() .. " HTTP/1.1", "host: " .. (txn.f:req_fhdr("host") or "") }
+  local headers = txn.http:req_get_headers()
+  for name, values in pairs(headers) do
+    if not own[name] then
+      for index = 0, #values do lines[#lines + 1] = name .. ": " .. values[index] end
+    end
+  end
+  self.hasBody = headers["content-length"] ~= nil or headers["transfer-encoding"] ~= nil
+  self.lines = lines
+  self.parts = {}
+  self.size = 0
+end
+
+function Mirror:http_payload(txn, message)
+  if self.lines == nil or message.channel:is_resp() then return end
+  local data = message:body()
+  if data == nil then return end
+  self.size = self.size + #data
+  if self.size > ${mirrorLimits.body} then
+    self.lines = nil
+    self.parts = nil
+  else
+    self.parts[#self.parts + 1] = data
+  end
+end
+
+local function send(server, text)
+  local socket = core.tcp()
+  socket:settimeout(${mirrorLimits.patience})
+  local host, port = server:match("^(.*):(%d+)$")
+  -- The answer is not read: its first line is enough to know that the request arrived.
+  if socket:connect(host, tonumber(port)) and socket:send(text) then socket:receive("*l") end
+  socket:close()
+end
+
+local function copy(server, tenant, text)
+  local count = running[tenant] or 0
+  if count >= ${mirrorLimits.tenant} or all >= ${mirrorLimits.all} then return end
+  running[tenant] = count + 1
+  all = all + 1
+  core.register_task(function()
+    pcall(send, server, text)
+    all = all - 1
+    local left = running[tenant] - 1
+    running[tenant] = left > 0 and left or nil
+  end)
+end
+
+function Mirror:http_end(txn, message)
+  if self.lines == nil or message.channel:is_resp() then return end
+  local lines = self.lines
+  self.lines = nil
+  if self.size > 0 or self.hasBody then lines[#lines + 1] = "content-length: " .. self.size end
+  lines[#lines + 1] = "connection: close\\r\\n\\r\\n"
+  local text = table.concat(lines, "\\r\\n") .. table.concat(self.parts)
+  for _, server in ipairs(self.targets) do copy(server, self.tenant, text) end
+end
+
+core.register_filter("mirror", Mirror, function(class)
+  return class
+end)
+`;
