@@ -10,6 +10,7 @@ import { Inventory } from '../../../src/ingress/objects/inventory.ts';
 import {
   gatewayKinds,
   KubernetesSource,
+  laterGatewayKinds,
   nodeKinds,
   ordinaryKinds,
   poolKinds,
@@ -37,6 +38,8 @@ export const agentPaths = {
   HTTPRoute: '/apis/gateway.networking.k8s.io/v1/httproutes',
   GRPCRoute: '/apis/gateway.networking.k8s.io/v1/grpcroutes',
   TLSRoute: '/apis/gateway.networking.k8s.io/v1/tlsroutes',
+  ListenerSet: '/apis/gateway.networking.k8s.io/v1/listenersets',
+  BackendTLSPolicy: '/apis/gateway.networking.k8s.io/v1/backendtlspolicies',
   GatewayClass: '/apis/gateway.networking.k8s.io/v1/gatewayclasses',
   Gateway: '/apis/gateway.networking.k8s.io/v1/gateways',
   TCPRoute: '/apis/gateway.networking.k8s.io/v1alpha2/tcproutes',
@@ -128,7 +131,13 @@ export class AgentNode {
       source: new KubernetesSource(
         api,
         {
-          kinds: [...ordinaryKinds, ...nodeKinds, ...poolKinds, ...gatewayKinds, ...(hasSites ? siteRouteKinds : [])],
+          kinds: [
+            ...ordinaryKinds,
+            ...nodeKinds,
+            ...poolKinds,
+            ...gatewayKinds,
+            ...(hasSites ? [...siteRouteKinds, ...laterGatewayKinds] : []),
+          ],
           times,
         },
         status,
