@@ -2,7 +2,8 @@ import { includesNamespace, type LabelsOfNamespace } from './allowed-namespaces.
 import type { DecidedGateways, DecidedHolder } from './decide-gateways.ts';
 import { listHostnames } from './hostname.ts';
 import type { GatewayListener } from './listener.ts';
-import { isL7, placeOf, type Refusal } from './listener-decision.ts';
+import { isL7, placeOf } from './listener-decision.ts';
+import type { Refusal } from './refusal.ts';
 import type { GatewayRoute, ParentRef } from './route.ts';
 
 /** A listener that accepts a route. */

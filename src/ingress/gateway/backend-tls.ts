@@ -3,7 +3,7 @@ import type { ReferenceChecks } from '../intent/references.ts';
 import type { ShareTls } from '../intent/service-share.ts';
 import type { Service } from '../objects/service.ts';
 import type { BackendTlsPolicy } from './backend-tls-policy.ts';
-import type { Refusal } from './listener-decision.ts';
+import type { Refusal } from './refusal.ts';
 
 /** A policy with the decision about it. */
 export interface DecidedPolicy {

@@ -1,8 +1,8 @@
 import type { ReferenceChecks } from '../intent/references.ts';
 import type { NamedPem } from '../intent/service-share.ts';
 import type { Gateway } from './gateway.ts';
-import type { Refusal } from './listener-decision.ts';
 import { isReferenceGranted, type ReferenceGrant } from './reference-grant.ts';
+import type { Refusal } from './refusal.ts';
 
 /** The certificate that a Gateway presents to its backends (`spec.tls.backend.clientCertificateRef`). */
 export type ClientCertificate =

@@ -7,16 +7,11 @@ import { type AddressSources, addressesOf, type GatewayAddressVerdict } from './
 import type { GatewayClass } from './gateway-class.ts';
 import { chooseClasses } from './gateway-classes.ts';
 import { ListenerClaims } from './listener-claims.ts';
-import {
-  decideListeners,
-  isOverlapping,
-  type ListenerDecision,
-  type Refusal,
-  yieldToEarlier,
-} from './listener-decision.ts';
+import { decideListeners, isOverlapping, type ListenerDecision, yieldToEarlier } from './listener-decision.ts';
 import type { ListenerHolder } from './listener-holder.ts';
 import type { ListenerSet } from './listener-set.ts';
 import type { ReferenceGrant } from './reference-grant.ts';
+import type { Refusal } from './refusal.ts';
 
 /** Input of the decisions about Gateways and their listeners. */
 export interface GatewaySettings extends AddressSources {

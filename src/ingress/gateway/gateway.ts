@@ -3,7 +3,7 @@ import type { Parsed } from '../../base/model/problem.ts';
 import { type ObjectMeta, readMeta } from '../../base/read/object-meta.ts';
 import { ProblemList } from '../../base/read/problem-list.ts';
 import { isRecord } from '../../base/read/shape.ts';
-import { type FrontendValidation, readFrontendValidation } from './client-validation.ts';
+import { type FrontendValidation, readFrontendValidation } from './frontend-validation.ts';
 import {
   type AllowedNamespaces,
   type CertificateRef,

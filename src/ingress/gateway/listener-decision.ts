@@ -7,13 +7,8 @@ import { type GatewayListener, type L7Listener, type ListenerReading, protocolCu
 import type { ListenerHolder } from './listener-holder.ts';
 import { gatewayGroup } from './parts.ts';
 import { isReferenceGranted, type ReferenceGrant } from './reference-grant.ts';
+import type { Refusal } from './refusal.ts';
 import type { GatewayRouteKind } from './route.ts';
-
-/** A reason of a condition with its message. */
-export interface Refusal<Reason extends string = string> {
-  readonly reason: Reason;
-  readonly message: string;
-}
 
 /** The decision about a listener, as far as it depends on its Gateway and ListenerSets alone. */
 export interface ListenerDecision {

@@ -1,4 +1,4 @@
-import { keyOf, type ObjectMeta } from '../../base/read/object-meta.ts';
+import type { ObjectMeta } from '../../base/read/object-meta.ts';
 
 /** An object that contains listeners. */
 export interface ListenerHolder {
@@ -11,9 +11,4 @@ export type HolderKind = 'Gateway' | 'ListenerSet';
 /** Returns the identity of a listener's request. */
 export function listenerId({ meta: { uid } }: Pick<ListenerHolder, 'meta'>, listener: string): string {
   return `${uid}/${listener}`;
-}
-
-/** Returns the key of a holder: `KIND NAMESPACE/NAME`. */
-export function holderKey({ kind, meta }: ListenerHolder): string {
-  return `${kind} ${keyOf(meta)}`;
 }

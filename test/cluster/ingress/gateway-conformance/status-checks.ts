@@ -199,7 +199,7 @@ function checkParents(seen: KubeObject | undefined, { parents = [] }: Step): str
 function checkListenerConditions(seen: KubeObject | undefined, step: Step): string | undefined {
   const { listeners: wanted = [], conditions = [] } = step;
   const listeners = ((seen?.status as Any)?.listeners ?? []) as readonly Any[];
-  const names = wanted.includes('all') ? listeners.map(({ name }) => name as string) : wanted;
+  const names = wanted.includes('all') ? listeners.map(({ name }) => name as string) : (wanted as readonly string[]);
   for (const name of names) {
     const found = listeners.find((one) => one.name === name);
     const missing = conditions.flatMap((one) => findMissing(found?.conditions, one) ?? []);

@@ -128,7 +128,7 @@ describe('client certificates of listeners in a real HAProxy', () => {
     const sni = name === '' ? ['-noservername'] : ['-servername', `${name}.test`];
     const words = ['s_client', '-connect', `127.0.0.1:${port}`, ...sni, '-quiet', '-ign_eof', ...more];
     const input = `GET / HTTP/1.1\r\nHost: ${host}\r\nConnection: close\r\n\r\n`;
-    const { stdout } = await execa('openssl', words, { input, reject: false, timeout: 10_000 });
+    const { stdout } = await execa('/usr/bin/openssl', words, { input, reject: false, timeout: 10_000 });
     return stdout;
   }
 
