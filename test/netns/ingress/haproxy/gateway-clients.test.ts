@@ -16,7 +16,7 @@ const first = 61_100;
 const gateways = {
   ports: { http: { from: first, to: first + 1 }, tls: { from: first + 2, to: first + 3 } },
   inner: 1,
-  clients: 2,
+  clients: 3,
   ended: 1,
 };
 const place = '8443@127.0.0.1';
@@ -73,13 +73,21 @@ describe('client certificates of listeners in a real HAProxy', () => {
       ...(inner !== undefined && { inner }),
       rules: [to(`be_http:t:${name}`)],
     });
-    const hosts = [host('open'), host('one', 2), host('two', 3), host('any', 4)];
+    const shared = `${(await world.settings()).listen.httpsPort}@*`;
+    const hosts = [
+      host('open'),
+      host('one', 2),
+      host('two', 3),
+      host('any', 5),
+      { key: `${shared}|one.test`, listener: 'gw/shared', inner: 4, rules: [to('be_http:t:one')] },
+    ];
     const tlsNames: readonly TlsName[] = [
       { key: `${place}|open.test`, to: 'end' },
       { key: `${place}|one.test`, to: { inner: 2 } },
       { key: `${place}|two.test`, to: { inner: 3 } },
-      { key: `${place}|any.test`, to: { inner: 4 } },
-      { key: `${place}|ended.test`, to: { inner: 6 } },
+      { key: `${place}|any.test`, to: { inner: 5 } },
+      { key: `${place}|ended.test`, to: { inner: 8 } },
+      { key: `${shared}|one.test`, to: { inner: 4 } },
     ];
     const certificate = (name: string, inner: number) => ({
       name,
@@ -95,19 +103,24 @@ describe('client certificates of listeners in a real HAProxy', () => {
         certificate('open', 1),
         certificate('one', 2),
         certificate('two', 3),
-        certificate('any', 4),
-        certificate('ended', 6),
+        certificate('any', 5),
+        certificate('ended', 8),
+        { ...certificate('one', 4), name: 'shared' },
       ],
       gateways: {
         hosts: new Map(hosts.map((one) => [one.key, one])),
         tlsNames: new Map(tlsNames.map((one) => [one.key, one])),
-        places: new Map([[place, place]]),
+        places: new Map([
+          [place, place],
+          [shared, shared],
+        ]),
         ports: new Map([[String(port), '8443']]),
         inner: new Map([[place, 1]]),
         clients: new Map([
           [2, clients('one', authorities.one)],
           [3, clients('two', authorities.two)],
-          [4, clients('any', authorities.one)],
+          [4, clients('shared', authorities.one)],
+          [5, clients('any', authorities.one)],
         ]),
         endedNames: new Map([
           [`${place}|ended.test`, { key: `${place}|ended.test`, to: { backend: 'be_tcp:t:ended' } }],
@@ -124,9 +137,14 @@ describe('client certificates of listeners in a real HAProxy', () => {
   });
 
   /** Returns the answer of one request by `openssl s_client`, or an empty text. */
-  async function ask(name: string, more: readonly string[] = [], host = `${name}.test`): Promise<string> {
+  async function ask(
+    name: string,
+    more: readonly string[] = [],
+    host = `${name}.test`,
+    at: number = port,
+  ): Promise<string> {
     const sni = name === '' ? ['-noservername'] : ['-servername', `${name}.test`];
-    const words = ['s_client', '-connect', `127.0.0.1:${port}`, ...sni, '-quiet', '-ign_eof', ...more];
+    const words = ['s_client', '-connect', `127.0.0.1:${at}`, ...sni, '-quiet', '-ign_eof', ...more];
     const input = `GET / HTTP/1.1\r\nHost: ${host}\r\nConnection: close\r\n\r\n`;
     const { stdout } = await execa('/usr/bin/openssl', words, { input, reject: false, timeout: 10_000 });
     return stdout;
@@ -154,6 +172,14 @@ describe('client certificates of listeners in a real HAProxy', () => {
     for (const name of ['open', 'any', '']) assert.equal(serverOf(await ask(name, [], 'one.test')), '421');
     assert.equal(serverOf(await ask('two', pair('two'), 'one.test')), '421');
     assert.equal(serverOf(await ask('one', pair('one'), 'open.test')), '421');
+  });
+
+  it('requires client certificates on the port of Routes, too', async () => {
+    const at = world.httpsPort;
+    assert.equal(serverOf(await ask('one', pair('one'), 'one.test', at)), 'one');
+    assert.equal(serverOf(await ask('one', [], 'one.test', at)), undefined);
+    assert.equal(serverOf(await ask('one', pair('two'), 'one.test', at)), undefined);
+    for (const name of ['other', '']) assert.equal(serverOf(await ask(name, [], 'one.test', at)), '421');
   });
 
   it('terminates TLS of connections', async () => {
