@@ -94,6 +94,8 @@ export class GatewaySites implements SiteDecisions {
   #served = new Map<GatewayListener, { readonly holder: DecidedHolder; readonly decision: ListenerDecision }>();
   /** Keys of the ConfigMaps that verify clients. */
   #clientReferences: ReadonlySet<string> = new Set();
+  /** Whether the last decisions may contain routes that yield to those of the other kind. */
+  #haveRivals = false;
   #grants: readonly ReferenceGrant[] = [];
   readonly #serverTls: ServerTls;
   #addresses: AddressSources | undefined;
@@ -256,6 +258,14 @@ export class GatewaySites implements SiteDecisions {
 
   /** Resolves conflicts between routes, and builds the requests of those that changed. */
   #settle(changed: ReadonlySet<string>): void {
+    if (!this.#haveRivals && !this.#existRivals()) {
+      for (const key of changed) {
+        const known = this.#known.get(key);
+        if (known !== undefined) this.#translate(known);
+      }
+      return;
+    }
+    this.#haveRivals = this.#existRivals();
     const candidates = Array.from(this.#known.values(), (known) => ({ route: known.route, decisions: known.alone }));
     const yielding = findYielding(candidates);
     for (const known of this.#known.values()) {
@@ -266,6 +276,14 @@ export class GatewaySites implements SiteDecisions {
         yielded === undefined ? known.alone : withoutYielded({ route: known.route, decisions: known.alone }, yielded);
       this.#translate(known);
     }
+  }
+
+  /** Returns whether there are HTTPRoutes and GRPCRoutes, which cannot share a hostname. */
+  #existRivals(): boolean {
+    return (['HTTPRoute', 'GRPCRoute'] as const).every((kind) => {
+      for (const _ of this.#objects.keys(kind)) return true;
+      return false;
+    });
   }
 
   #translate(known: Known): void {

@@ -162,8 +162,8 @@ describe('a hand-over of virtual addresses', function () {
       () => arrivals.reduce((count, { seen }) => count + seen, 0) >= cases.length,
       () => lab.log,
     );
-    for (const { stop } of arrivals) await stop();
-    const lines = (await Promise.all(copies.map(({ stop }) => stop()))).flat();
+    for (const arrival of arrivals) await arrival.stop();
+    const lines = (await Promise.all(copies.map((copy) => copy.stop()))).flat();
     assert.deepEqual(
       cases.map(({ isForwarded }, index) => [isForwarded, index]),
       cases.map((_, index) => [lines.some((line) => line.includes(`.${50_000 + index} >`)), index]),
