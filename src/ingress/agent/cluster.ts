@@ -12,6 +12,7 @@ import {
   gatewayKinds,
   ingressKinds,
   KubernetesSource,
+  laterGatewayKinds,
   nodeKinds,
   ordinaryKinds,
   poolKinds,
@@ -69,6 +70,7 @@ export function openCluster(options: AgentOptions, inventory: Inventory, log: Da
     ...nodeKinds,
     ...poolKinds,
     ...siteRouteKinds,
+    ...laterGatewayKinds,
     ...(ports.policy.gatewayClass === undefined ? gatewayKinds : []),
     ...(ports.policy.ingressClass === undefined ? ingressKinds : []),
   ];
@@ -77,7 +79,7 @@ export function openCluster(options: AgentOptions, inventory: Inventory, log: Da
   const kinds = [
     ...ordinaryKinds,
     ...nodeKinds,
-    ...(hostsOnly ? [] : [...poolKinds, ...gatewayKinds, ...siteKinds]),
+    ...(hostsOnly ? [] : [...poolKinds, ...gatewayKinds, ...laterGatewayKinds, ...siteKinds]),
     ...(hostsOnly || options.http === undefined ? [] : ingressKinds),
   ];
   const source = new KubernetesSource(api, { routerNameKey, ignoresPorts: hostsOnly, kinds, optionalKinds }, status);

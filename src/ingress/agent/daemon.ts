@@ -19,6 +19,7 @@ import { describeHaproxy } from '../http/haproxy-report.ts';
 import type { HaproxyReport } from '../http/haproxy-report-document.ts';
 import { HttpMetrics } from '../http/http-metrics.ts';
 import { type HttpParts, HttpPlane } from '../http/http-plane.ts';
+import { CertificateReferences } from '../http/references.ts';
 import { InventorySecrets, type Secrets } from '../http/secrets.ts';
 import { traceRequest } from '../http/trace.ts';
 import type { TracedRequest } from '../http/traced-request.ts';
@@ -246,7 +247,8 @@ function openHttp(
   if (http === undefined || dryRun) return undefined;
   const certificate = new DefaultCertificate(http.certificate);
   const className = http.settings.policy.gatewayClass;
-  const { sources, gateways } = openSiteSources(parts.inventory, http, { className, ...views });
+  const references = new CertificateReferences((key) => parts.secrets.get(key), http.settings.keys);
+  const { sources, gateways } = openSiteSources(parts.inventory, http, { className, references, ...views });
   const { gateways: slots } = http.settings;
   const span = slots && { from: slots.ports.http.from, to: slots.ports.tls.to };
   const during = (change: () => void): void => owner.duringOwnChange(change);

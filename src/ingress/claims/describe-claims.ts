@@ -62,9 +62,13 @@ function listPorts(demand: PortDemand | undefined): Place[] {
   }));
 }
 
-function describeRequest({ meta, listener }: PortRequest): Pick<Claim, 'kind' | 'namespace' | 'name' | 'listener'> {
+function describeRequest({
+  meta,
+  kind,
+  listener,
+}: PortRequest): Pick<Claim, 'kind' | 'namespace' | 'name' | 'listener'> {
   return {
-    kind: listener === undefined ? 'Route' : 'Gateway',
+    kind: listener === undefined ? 'Route' : (kind ?? 'Gateway'),
     namespace: meta.namespace,
     name: meta.name,
     ...(listener !== undefined && { listener }),

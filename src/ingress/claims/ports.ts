@@ -156,7 +156,7 @@ function nameOf({ protocol, port, address }: AskedPort): string {
 }
 
 function nameOwner(owner: PortRequest, loser: PortRequest): string {
-  const kind = owner.listener === undefined ? 'Route' : 'Gateway';
+  const kind = owner.listener === undefined ? 'Route' : (owner.kind ?? 'Gateway');
   return owner.meta.namespace === loser.meta.namespace ? `the older ${kind} ${owner.meta.name}` : 'an older claim';
 }
 

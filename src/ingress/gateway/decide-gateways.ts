@@ -1,25 +1,36 @@
+import { keyOf } from '../../base/read/object-meta.ts';
 import { byAgeAndName } from '../claims/order.ts';
+import type { ReferenceChecks } from '../intent/references.ts';
+import { includesNamespace, type LabelsOfNamespace } from './allowed-namespaces.ts';
 import type { Gateway } from './gateway.ts';
 import { type AddressSources, addressesOf, type GatewayAddressVerdict } from './gateway-addresses.ts';
 import type { GatewayClass } from './gateway-class.ts';
 import { chooseClasses } from './gateway-classes.ts';
-import type { GatewayListener } from './listener.ts';
-import { decideListeners, findClash, isL7, type ListenerDecision } from './listener-decision.ts';
+import { ListenerClaims } from './listener-claims.ts';
+import { decideListeners, isOverlapping, type ListenerDecision, yieldToEarlier } from './listener-decision.ts';
+import type { ListenerHolder } from './listener-holder.ts';
+import type { ListenerSet } from './listener-set.ts';
 import type { ReferenceGrant } from './reference-grant.ts';
+import type { Refusal } from './refusal.ts';
 
 /** Input of the decisions about Gateways and their listeners. */
 export interface GatewaySettings extends AddressSources {
   readonly classes: readonly GatewayClass[];
   readonly gateways: readonly Gateway[];
+  readonly listenerSets: readonly ListenerSet[];
   readonly grants: readonly ReferenceGrant[];
+  /** Checks ConfigMaps. Absent: their content does not matter. */
+  readonly references?: ReferenceChecks;
+  readonly labelsOfNamespace: LabelsOfNamespace;
   /** The only class that is served. Absent: all classes of this controller. */
   readonly className: string | undefined;
   /** Whether listeners of protocols HTTP, HTTPS and TLS are served. */
   readonly servesSites: boolean;
 }
 
-/** A Gateway of our classes with the decisions about its listeners. */
-export interface DecidedGateway {
+/** A Gateway or ListenerSet with the decisions about its listeners. */
+export interface DecidedHolder extends ListenerHolder {
+  /** The Gateway itself, or that of the ListenerSet. */
   readonly gateway: Gateway;
   readonly addresses: GatewayAddressVerdict;
   /** Whether its listeners are served. */
@@ -28,63 +39,130 @@ export interface DecidedGateway {
   readonly listeners: readonly ListenerDecision[];
 }
 
-/** Decides about the Gateways of our classes, by `NAMESPACE/NAME`. */
-export function decideGateways(settings: GatewaySettings): ReadonlyMap<string, DecidedGateway> {
-  const isOfOurs = chooseClasses(settings.classes, settings.className);
-  const claims = new ListenerClaims();
-  const decided = settings.gateways
-    .filter(({ className }) => isOfOurs(className))
-    // The oldest Gateway gets a port that several request.
-    .sort(byAgeAndName)
-    .map((gateway): DecidedGateway => {
-      const addresses = addressesOf(gateway, settings);
-      const isServed = !gateway.hasParameters && addresses.refusal === undefined;
-      const listeners = decideListeners(gateway, settings);
-      return {
-        gateway,
-        addresses,
-        isServed,
-        listeners: isServed ? claims.decide(listeners, addresses.addresses) : listeners,
-      };
-    });
-  return new Map(decided.map((one) => [`${one.gateway.meta.namespace}/${one.gateway.meta.name}`, one]));
+/** A Gateway of our classes with the decisions about its listeners. */
+export interface DecidedGateway extends DecidedHolder {
+  readonly kind: 'Gateway';
 }
 
-/** Claims of several Gateways' listeners on one address. The first Gateway owns a port and hostname. */
-class ListenerClaims {
-  /** Listeners of earlier Gateways by address and port. */
-  readonly #owners = new Map<string, GatewayListener[]>();
+/** A ListenerSet of one of these Gateways. */
+export interface DecidedSet extends DecidedHolder {
+  readonly kind: 'ListenerSet';
+  readonly set: ListenerSet;
+  /** Why none of its listeners is attached. */
+  readonly refusal?: Refusal<'NotAllowed' | 'ParentNotAccepted'>;
+}
 
-  /** Returns the decisions about the listeners of the next Gateway. */
-  decide(listeners: readonly ListenerDecision[], addresses: readonly string[]): readonly ListenerDecision[] {
-    // Without a known address, all Gateways share the unknown ones.
-    const places = addresses.length === 0 ? [''] : addresses;
-    const decided = listeners.map((one): ListenerDecision => {
-      const { listener, refusal } = one;
-      if (listener === undefined || refusal !== undefined) return one;
-      const clash = places.flatMap((place) => this.#find(listener, place))[0];
-      if (clash === undefined) return one;
-      const what = clash === 'HostnameConflict' ? 'port and hostname' : 'port with a protocol that cannot share it';
-      const message = `another Gateway with the same address has a listener with this ${what}; use another port, hostname or address`;
-      return { ...one, refusal: { reason: 'PortUnavailable', message } };
-    });
-    for (const { listener, refusal } of decided) {
-      if (listener === undefined || refusal !== undefined) continue;
-      for (const place of places) {
-        const key = `${place} ${listener.port}`;
-        const owners = this.#owners.get(key);
-        if (owners === undefined) this.#owners.set(key, [listener]);
-        else owners.push(listener);
-      }
+/** All decisions, by `NAMESPACE/NAME`. */
+export interface DecidedGateways {
+  readonly gateways: ReadonlyMap<string, DecidedGateway>;
+  readonly sets: ReadonlyMap<string, DecidedSet>;
+}
+
+/** Returns all Gateways and ListenerSets, oldest first. */
+export function listHolders({ gateways, sets }: DecidedGateways): readonly DecidedHolder[] {
+  return [...gateways.values(), ...sets.values()].sort(byAgeAndName);
+}
+
+/** Decides about the Gateways of our classes and their ListenerSets. */
+export function decideGateways(settings: GatewaySettings): DecidedGateways {
+  const isOfOurs = chooseClasses(settings.classes, settings.className);
+  const gateways = new Map<string, DecidedGateway>();
+  for (const gateway of settings.gateways) {
+    if (isOfOurs(gateway.className)) gateways.set(keyOf(gateway.meta), decideGateway(gateway, settings));
+  }
+  const sets = decideSets(gateways, settings);
+  const claims = new ListenerClaims();
+  const claimed = new Map<DecidedHolder, readonly ListenerDecision[]>();
+  // The oldest object gets a port that several Gateways request.
+  for (const holder of listHolders({ gateways, sets })) {
+    const { listeners, addresses } = holder;
+    claimed.set(holder, holder.isServed ? claims.decide(listeners, addresses.addresses) : listeners);
+  }
+  const markOverlaps = findOverlaps(claimed);
+  const finish = <Holder extends DecidedHolder>(holder: Holder): Holder => ({
+    ...holder,
+    listeners: markOverlaps(holder),
+  });
+  return {
+    gateways: new Map(Array.from(gateways, ([key, one]) => [key, finish(one)])),
+    sets: new Map(Array.from(sets, ([key, one]) => [key, finish(one)])),
+  };
+}
+
+function decideGateway(gateway: Gateway, settings: GatewaySettings): DecidedGateway {
+  const { meta, listeners } = gateway;
+  const addresses = addressesOf(gateway, settings);
+  return {
+    kind: 'Gateway',
+    meta,
+    gateway,
+    addresses,
+    isServed: !gateway.hasParameters && addresses.refusal === undefined,
+    listeners: decideListeners({ kind: 'Gateway', meta, listeners }, gateway, settings),
+  };
+}
+
+/** Decides about ListenerSets: earlier listeners of the same Gateway exclude later ones that conflict with them. */
+function decideSets(
+  gateways: ReadonlyMap<string, DecidedGateway>,
+  settings: GatewaySettings,
+): ReadonlyMap<string, DecidedSet> {
+  const decided = new Map<string, DecidedSet>();
+  const earlier = new Map<DecidedGateway, ListenerDecision[]>();
+  for (const set of [...settings.listenerSets].sort(byAgeAndName)) {
+    const parent = set.parent === undefined ? undefined : gateways.get(set.parent);
+    if (parent === undefined) continue;
+    const { meta } = set;
+    const { gateway, addresses } = parent;
+    const holder = { kind: 'ListenerSet' as const, meta, gateway, addresses, set };
+    const refusal = findSetRefusal(set, parent, settings.labelsOfNamespace);
+    if (refusal !== undefined) {
+      decided.set(keyOf(meta), { ...holder, isServed: false, listeners: [], refusal });
+      continue;
     }
-    return decided;
-  }
-
-  #find(listener: GatewayListener, place: string): readonly string[] {
-    return (this.#owners.get(`${place} ${listener.port}`) ?? []).flatMap((owner) => {
-      // Conflicts about ports without hostnames are decided together with those of Routes.
-      if (!isL7(listener) && !isL7(owner)) return [];
-      return findClash(listener, owner) ?? [];
+    const known = earlier.get(parent) ?? [...parent.listeners];
+    earlier.set(parent, known);
+    const own = { kind: 'ListenerSet' as const, meta, listeners: set.listeners };
+    const listeners = decideListeners(own, gateway, settings).map((one) => {
+      const next = yieldToEarlier(one, known);
+      if (next.conflict === undefined) known.push(next);
+      return next;
     });
+    decided.set(keyOf(meta), { ...holder, isServed: parent.isServed, listeners });
   }
+  return decided;
+}
+
+function findSetRefusal(
+  { meta }: ListenerSet,
+  { gateway, isServed }: DecidedGateway,
+  labelsOf: LabelsOfNamespace,
+): DecidedSet['refusal'] {
+  if (!includesNamespace(gateway.allowedSets, meta.namespace, gateway.meta.namespace, labelsOf)) {
+    const message =
+      'the Gateway does not accept ListenerSets from this namespace; ask its owner to set spec.allowedListeners';
+    return { reason: 'NotAllowed', message };
+  }
+  return isServed
+    ? undefined
+    : { reason: 'ParentNotAccepted', message: 'the Gateway is not served; see its conditions' };
+}
+
+/** Returns a function that marks the listeners of a holder that overlap with others of the same Gateway. */
+function findOverlaps(
+  claimed: ReadonlyMap<DecidedHolder, readonly ListenerDecision[]>,
+): (holder: DecidedHolder) => readonly ListenerDecision[] {
+  const byGateway = new Map<Gateway, ListenerDecision[]>();
+  for (const [{ gateway }, listeners] of claimed) {
+    const known = byGateway.get(gateway);
+    if (known === undefined) byGateway.set(gateway, [...listeners]);
+    else known.push(...listeners);
+  }
+  return (holder) => {
+    const all = byGateway.get(holder.gateway) ?? [];
+    return (claimed.get(holder) ?? []).map((one) => {
+      const overlaps = all.some((other) => other !== one && isOverlapping(one, other));
+      return overlaps === one.overlaps ? one : { ...one, overlaps };
+    });
+  };
 }

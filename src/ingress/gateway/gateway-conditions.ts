@@ -1,15 +1,19 @@
 import type { Holding } from '../pools/holding.ts';
+import type { ClientCertificate } from './client-certificate.ts';
+import { hasInsecureFallback } from './client-validation.ts';
 import { type ConditionDraft, no, yes } from './conditions.ts';
 import type { Gateway } from './gateway.ts';
 import type { GatewayAddressVerdict } from './gateway-addresses.ts';
-import type { ListenerReport } from './listener-status.ts';
+import { isTrue, type ListenerReport } from './listener-status.ts';
 
 /** Returns the conditions of a Gateway. */
 export function describeGateway(
-  { hasParameters, problems, hasClientCertificate }: Gateway,
+  gateway: Gateway,
   listeners: readonly ListenerReport[],
   { refusal, note }: SettledAddresses,
+  certificate: ClientCertificate | undefined,
 ): readonly ConditionDraft[] {
+  const { hasParameters, problems } = gateway;
   if (hasParameters) {
     const message = 'spec.infrastructure.parametersRef: must be absent, because this controller has no parameters';
     return [no('Accepted', 'InvalidParameters', message), no('Programmed', 'Invalid', message)];
@@ -31,18 +35,22 @@ export function describeGateway(
       : isWhole
         ? yes('Accepted', 'Accepted', '')
         : yes('Accepted', 'ListenersNotValid', summary);
-  const references = hasClientCertificate
-    ? [
-        no(
-          'ResolvedRefs',
-          'InvalidClientCertificateRef',
-          'spec.tls.backend.clientCertificateRef: certificates for connections to backends are not supported; remove it',
-        ),
-      ]
-    : [];
+  const references = certificate === undefined ? [] : [describeReferences(certificate)];
   const progress =
     refusal === undefined ? describeProgress(listeners, note) : no('Programmed', refusal.reason, refusal.message);
-  return [acceptance, progress, ...references];
+  return [acceptance, progress, ...references, ...(hasInsecureFallback(gateway) ? [insecure] : [])];
+}
+
+const insecure = yes(
+  'InsecureFrontendValidationMode',
+  'ConfigurationChanged',
+  'spec.tls.frontend admits clients without a valid certificate (AllowInsecureFallback)',
+);
+
+function describeReferences(certificate: ClientCertificate): ConditionDraft {
+  return certificate.state === 'invalid'
+    ? no('ResolvedRefs', certificate.reason, certificate.message)
+    : yes('ResolvedRefs', 'ResolvedRefs', '');
 }
 
 /** The addresses of a Gateway that ingress nodes hold. */
@@ -77,8 +85,4 @@ function describeProgress(listeners: readonly ListenerReport[], note: string): C
     .flatMap(({ conditions }) => conditions)
     .find(({ type, reason }) => type === 'Programmed' && reason === 'Pending');
   return failed ?? no('Programmed', 'Invalid', 'no listener is programmed');
-}
-
-function isTrue({ conditions }: ListenerReport, type: string): boolean {
-  return conditions.some((one) => one.type === type && one.status === 'True');
 }

@@ -1,23 +1,32 @@
 import type { Labels } from '../../base/read/object-meta.ts';
 import type { SiteListener } from '../intent/listener.ts';
+import type { ReferenceChecks } from '../intent/references.ts';
 import type { SiteRequest } from '../intent/site-request.ts';
 import type { ChangedObjects, SiteSource } from '../intent/site-source.ts';
+import type { Service } from '../objects/service.ts';
 import { type Attachment, attachRoute, type ParentDecision } from './attachment.ts';
-import { type DecidedGateway, decideGateways } from './decide-gateways.ts';
+import type { BackendTlsPolicies } from './backend-tls.ts';
+import type { BackendTlsPolicy } from './backend-tls-policy.ts';
+import type { ClientCertificate } from './client-certificate.ts';
+import { listClientReferences } from './client-validation.ts';
+import { type DecidedGateways, type DecidedHolder, decideGateways, listHolders } from './decide-gateways.ts';
 import type { Gateway } from './gateway.ts';
 import type { AddressSources } from './gateway-addresses.ts';
 import type { GatewayClass } from './gateway-class.ts';
 import type { SiteDecisions } from './gateway-status.ts';
-import { listenerId, listShares } from './gateways.ts';
+import { listShares } from './gateways.ts';
 import type { GatewayListener, L7Listener } from './listener.ts';
-import type { ListenerDecision } from './listener-decision.ts';
+import { endsTls, type ListenerDecision } from './listener-decision.ts';
+import { listenerId } from './listener-holder.ts';
+import type { ListenerSet } from './listener-set.ts';
 import { isServedListener } from './listener-status.ts';
 import type { ReferenceGrant } from './reference-grant.ts';
 import { findYielding, withoutYielded } from './rivals.ts';
 import type { GatewayRoute } from './route.ts';
+import { describeShare, ServerTls } from './server-tls.ts';
 import { listSitePorts, type OwnPorts, type SitePorts } from './site-ports.ts';
 import type { SiteRoute } from './site-route.ts';
-import { type Place, translateListener, translateRoute } from './translate.ts';
+import { type Place, translateListener, translateRoute, type Variant } from './translate.ts';
 
 /** Kinds of routes for hosts. */
 export const siteRouteKinds = ['HTTPRoute', 'GRPCRoute', 'TLSRoute'] as const;
@@ -27,7 +36,9 @@ export type SiteRouteKind = (typeof siteRouteKinds)[number];
 interface SiteKinds {
   readonly GatewayClass: GatewayClass;
   readonly Gateway: Gateway;
+  readonly ListenerSet: ListenerSet;
   readonly ReferenceGrant: ReferenceGrant;
+  readonly BackendTLSPolicy: BackendTlsPolicy;
   readonly HTTPRoute: SiteRoute;
   readonly GRPCRoute: SiteRoute;
   readonly TLSRoute: SiteRoute;
@@ -35,9 +46,12 @@ interface SiteKinds {
 
 /** Sources of the objects. */
 export interface GatewaySiteObjects {
-  all<K extends 'GatewayClass' | 'Gateway' | 'ReferenceGrant'>(kind: K): Iterable<SiteKinds[K]>;
+  all<K extends 'GatewayClass' | 'Gateway' | 'ListenerSet' | 'ReferenceGrant' | 'BackendTLSPolicy'>(
+    kind: K,
+  ): Iterable<SiteKinds[K]>;
   keys(kind: SiteRouteKind): Iterable<string>;
   get(kind: SiteRouteKind, key: string): SiteRoute | undefined;
+  get(kind: 'Service', key: string): Service | undefined;
   labelsOf(namespace: string): Labels | undefined;
 }
 
@@ -50,6 +64,8 @@ export interface GatewaySiteSettings {
   readonly ownPorts: OwnPorts;
   /** Returns the results of claims of ports: the same value until they change. */
   readonly sitePorts: () => SitePorts;
+  /** Checks certificates in ConfigMaps and Secrets. */
+  readonly references: ReferenceChecks;
 }
 
 /** A route with the decisions about it. */
@@ -73,12 +89,15 @@ export class GatewaySites implements SiteDecisions {
   readonly #known = new Map<string, Known>();
   readonly #byRoute = new Map<GatewayRoute, Known>();
   readonly #listeners = new WeakMap<GatewayListener, { readonly addresses: string; readonly made: SiteListener }>();
-  #gateways: ReadonlyMap<string, DecidedGateway> = new Map();
-  /** Served listeners, with their Gateways. */
-  #served = new Map<GatewayListener, Gateway>();
+  #decided: DecidedGateways = { gateways: new Map(), sets: new Map() };
+  /** Served listeners, with the objects that contain them. */
+  #served = new Map<GatewayListener, { readonly holder: DecidedHolder; readonly decision: ListenerDecision }>();
+  /** Keys of the ConfigMaps that verify clients. */
+  #clientReferences: ReadonlySet<string> = new Set();
   /** Whether the last decisions may contain routes that yield to those of the other kind. */
   #haveRivals = false;
   #grants: readonly ReferenceGrant[] = [];
+  readonly #serverTls: ServerTls;
   #addresses: AddressSources | undefined;
   #sitePorts: SitePorts | undefined;
   #taken: ChangedObjects | undefined;
@@ -88,6 +107,7 @@ export class GatewaySites implements SiteDecisions {
   constructor(objects: GatewaySiteObjects, settings: GatewaySiteSettings) {
     this.#objects = objects;
     this.#settings = settings;
+    this.#serverTls = new ServerTls(objects, settings.references);
   }
 
   /** The sources, one for each kind of route. They share all decisions. */
@@ -95,7 +115,8 @@ export class GatewaySites implements SiteDecisions {
     return siteRouteKinds.map((kind, index): SiteSource => {
       const source = {
         kind,
-        listChanged: (changes: ChangedObjects | undefined) => this.#listChanged(kind, changes),
+        listChanged: (changes: ChangedObjects | undefined, references: ReadonlySet<string> = new Set()) =>
+          this.#listChanged(kind, changes, references),
         translate: (key: string) => this.#known.get(`${kind}/${key}`)?.requests ?? none,
       };
       if (index > 0) return { ...source, listSecrets: () => [] };
@@ -104,27 +125,37 @@ export class GatewaySites implements SiteDecisions {
     });
   }
 
-  get gateways(): ReadonlyMap<string, DecidedGateway> {
-    return this.#gateways;
+  get decided(): DecidedGateways {
+    return this.#decided;
   }
 
   get routes(): ReadonlyMap<GatewayRoute, readonly ParentDecision[]> {
     return new Map(Array.from(this.#known.values(), ({ route, decisions }) => [route, decisions]));
   }
 
-  readonly requestsOf = (route: GatewayRoute, { gateway, listener }: Attachment): readonly SiteRequest[] => {
-    const id = listenerId(gateway.meta, listener.name);
+  get policies(): BackendTlsPolicies {
+    return this.#serverTls.policies;
+  }
+
+  readonly certificateOf = (gateway: Gateway): ClientCertificate | undefined => this.#serverTls.certificateOf(gateway);
+
+  readonly requestsOf = (route: GatewayRoute, { holder, listener }: Attachment): readonly SiteRequest[] => {
+    const id = listenerId(holder, listener.name);
     return this.#byRoute.get(route)?.requests.filter((request) => request.listener === id) ?? none;
   };
 
-  #listChanged(kind: SiteRouteKind, changes: ChangedObjects | undefined): Iterable<string> {
-    this.#update(changes);
+  #listChanged(
+    kind: SiteRouteKind,
+    changes: ChangedObjects | undefined,
+    references: ReadonlySet<string>,
+  ): Iterable<string> {
+    this.#update(changes, references);
     const prefix = `${kind}/`;
     return [...this.#dirty].filter((key) => key.startsWith(prefix)).map((key) => key.slice(prefix.length));
   }
 
   /** After a change, the source that is asked first decides for all. */
-  #update(changes: ChangedObjects | undefined): void {
+  #update(changes: ChangedObjects | undefined, references: ReadonlySet<string>): void {
     if (changes !== undefined && changes === this.#taken) return;
     this.#taken = changes;
     this.#dirty = new Set();
@@ -134,7 +165,9 @@ export class GatewaySites implements SiteDecisions {
       addresses.addresses !== this.#addresses?.addresses ||
       addresses.assignments !== this.#addresses.assignments ||
       this.#settings.sitePorts() !== this.#sitePorts ||
-      changes.has('GatewayClass', 'Gateway', 'ReferenceGrant', 'Namespace');
+      changes.has('GatewayClass', 'Gateway', 'ListenerSet', 'ReferenceGrant', 'Namespace') ||
+      this.#serverTls.isAffected(changes, references) ||
+      [...references].some((key) => this.#clientReferences.has(key));
     if (isWide) this.#decideGateways(addresses);
     const keys = isWide ? this.#listAll() : this.#listTouched(changes);
     for (const key of keys) this.#decideRoute(key);
@@ -145,32 +178,41 @@ export class GatewaySites implements SiteDecisions {
     this.#addresses = addresses;
     this.#grants = [...this.#objects.all('ReferenceGrant')];
     this.#sitePorts = this.#settings.sitePorts();
-    const decided = decideGateways({
+    const { gateways, sets } = decideGateways({
       classes: [...this.#objects.all('GatewayClass')],
       gateways: [...this.#objects.all('Gateway')],
+      listenerSets: [...this.#objects.all('ListenerSet')],
       grants: this.#grants,
+      references: this.#settings.references,
+      labelsOfNamespace: (namespace) => this.#objects.labelsOf(namespace),
       ...addresses,
       className: this.#settings.className,
       servesSites: true,
     });
-    this.#gateways = new Map(Array.from(decided, ([key, one]) => [key, this.#refusePorts(one)]));
+    this.#decided = {
+      gateways: new Map(Array.from(gateways, ([key, one]) => [key, this.#refusePorts(one)])),
+      sets: new Map(Array.from(sets, ([key, one]) => [key, this.#refusePorts(one)])),
+    };
+    const own = Array.from(this.#decided.gateways.values(), ({ gateway }) => gateway);
+    this.#serverTls.decide(own, this.#grants);
+    this.#clientReferences = listClientReferences(own, this.#grants);
     this.#served = new Map();
-    for (const one of this.#gateways.values()) {
+    for (const one of listHolders(this.#decided)) {
       for (const decision of one.isServed ? one.listeners : []) {
         // A port is not served before its claim is decided: it may belong to a program of the node.
         if (isServedListener(decision) && this.#hasPorts(one, decision.listener)) {
-          this.#served.set(decision.listener, one.gateway);
+          this.#served.set(decision.listener, { holder: one, decision });
         }
       }
     }
   }
 
-  #hasPorts(decided: DecidedGateway, listener: L7Listener): boolean {
+  #hasPorts(decided: DecidedHolder, listener: L7Listener): boolean {
     return listSitePorts(decided, listener, this.#settings.ownPorts).every(({ key }) => this.#sitePorts?.has(key));
   }
 
   /** Rejects listeners whose ports are not allowed or belong to another object. */
-  #refusePorts(decided: DecidedGateway): DecidedGateway {
+  #refusePorts<Holder extends DecidedHolder>(decided: Holder): Holder {
     const listeners = decided.listeners.map((decision): ListenerDecision => {
       if (!isServedListener(decision)) return decision;
       const keys = listSitePorts(decided, decision.listener, this.#settings.ownPorts);
@@ -199,7 +241,7 @@ export class GatewaySites implements SiteDecisions {
       if (this.#known.delete(key)) this.#dirty.add(key);
       return;
     }
-    const alone = attachRoute(route, this.#gateways, (namespace) => this.#objects.labelsOf(namespace));
+    const alone = attachRoute(route, this.#decided, (namespace) => this.#objects.labelsOf(namespace));
     const isSame = before?.route === route;
     const known: Known = {
       route,
@@ -246,42 +288,73 @@ export class GatewaySites implements SiteDecisions {
 
   #translate(known: Known): void {
     const { route, decisions } = known;
-    const places = new Map<string, Place>();
+    const variants = new Map<string, Variant & { readonly places: Map<string, Place> }>();
     for (const { attachments } of decisions) {
-      for (const { gateway, listener, hostnames } of attachments) {
+      for (const { holder, listener, hostnames } of attachments) {
         if (!this.#served.has(listener)) continue;
-        const id = listenerId(gateway.meta, listener.name);
-        for (const hostname of hostnames) places.set(`${id} ${hostname ?? '*'}`, { listener: id, hostname });
+        const variant = this.#findVariant(variants, route, holder.gateway, listener);
+        const id = listenerId(holder, listener.name);
+        for (const hostname of hostnames) variant.places.set(`${id} ${hostname ?? '*'}`, { listener: id, hostname });
       }
     }
-    const forbidden = route.rules.map(({ backends }) =>
-      listShares(route, backends, this.#grants)
-        .map(({ isForbidden }) => (isForbidden === true ? 1 : 0))
-        .join(''),
-    );
-    const basis = `${[...places.keys()].join()} ${forbidden.join()}`;
+    const basis = Array.from(variants.values(), ({ name, shares, places }) =>
+      [name, ...places.keys(), ...shares.map((list) => list.map(describeShare).join())].join(' '),
+    ).join('; ');
     if (basis === known.basis) return;
     known.basis = basis;
     // A route with an invalid name has no rules.
-    const isEmpty = places.size === 0 || route.rules.length === 0;
-    known.requests = isEmpty
-      ? none
-      : translateRoute(route, [...places.values()], ({ backends }) => listShares(route, backends, this.#grants));
+    known.requests =
+      variants.size === 0 || route.rules.length === 0
+        ? none
+        : [...variants.values()].flatMap(({ name, shares, places }) =>
+            translateRoute(route, { name, shares, places: [...places.values()] }),
+          );
     this.#dirty.add(known.key);
   }
 
+  /**
+   * Returns the form of a route for a listener. Gateways with their own certificate for backends need another one, and so
+   * do listeners that terminate the TLS of a TLSRoute.
+   */
+  #findVariant(
+    variants: Map<string, Variant & { readonly places: Map<string, Place> }>,
+    route: SiteRoute,
+    gateway: Gateway,
+    listener: GatewayListener,
+  ): Variant & { readonly places: Map<string, Place> } {
+    // The TLS of passthrough is that of the client.
+    const hasTls = route.kind !== 'TLSRoute' || endsTls(listener);
+    const make = (name: string) => ({
+      name,
+      shares: route.rules.map(({ backends }) => {
+        const shares = listShares(route, backends, this.#grants);
+        return hasTls ? shares.map((one) => this.#serverTls.dress(one, route.meta.namespace, gateway)) : shares;
+      }),
+      places: new Map<string, Place>(),
+    });
+    const isOwn = hasTls && this.#serverTls.certificateOf(gateway) !== undefined;
+    const name = [
+      ...(isOwn ? [`Gateway.${gateway.meta.namespace}.${gateway.meta.name}`] : []),
+      ...(route.kind === 'TLSRoute' && hasTls ? ['terminated'] : []),
+    ].join('.');
+    const known = variants.get(name) ?? make(name);
+    variants.set(name, known);
+    return known;
+  }
+
   *#listListeners(): Iterable<SiteListener> {
-    for (const [listener, gateway] of this.#served) {
-      const verdict = this.#gateways.get(keyOfGateway(gateway))?.addresses;
-      const isOwn = verdict?.virtual !== undefined || gateway.addresses.some(({ value }) => value !== undefined);
-      const addresses = isOwn ? (verdict?.addresses ?? []) : [];
-      const key = addresses.join();
+    for (const [listener, { holder, decision }] of this.#served) {
+      const { gateway, addresses: verdict } = holder;
+      const isOwn = verdict.virtual !== undefined || gateway.addresses.some(({ value }) => value !== undefined);
+      const addresses = isOwn ? verdict.addresses : [];
+      const { clients } = decision;
+      const key = [...addresses, ...(clients === undefined ? [] : Object.values(clients))].join();
       const known = this.#listeners.get(listener);
       if (known?.addresses === key) {
         yield known.made;
         continue;
       }
-      const made = translateListener(gateway, listener as L7Listener, addresses);
+      const made = translateListener(holder, listener as L7Listener, addresses, clients);
       this.#listeners.set(listener, { addresses: key, made });
       yield made;
     }
@@ -290,14 +363,12 @@ export class GatewaySites implements SiteDecisions {
   *#listSecrets(): Iterable<string> {
     // At startup, Secrets must be read before the first decision is applied.
     if (this.#addresses === undefined) this.#decideGateways(this.#settings.addresses());
+    yield* this.#serverTls.references;
+    yield* this.#clientReferences;
     for (const listener of this.#served.keys()) {
       const { tls } = listener as L7Listener;
       for (const { namespace, name } of tls?.certificates ?? [])
         if (namespace !== undefined) yield `${namespace}/${name}`;
     }
   }
-}
-
-function keyOfGateway({ meta }: Gateway): string {
-  return `${meta.namespace}/${meta.name}`;
 }

@@ -3,17 +3,29 @@ import type { Verdict } from '../intent/plane.ts';
 import type { Holding } from '../pools/holding.ts';
 import type { Attachment, ParentDecision } from './attachment.ts';
 import { attachRoute } from './attachment.ts';
+import type { BackendTlsPolicies } from './backend-tls.ts';
+import type { ClientCertificate } from './client-certificate.ts';
 import { type ConditionDraft, no, yes } from './conditions.ts';
-import { type DecidedGateway, decideGateways } from './decide-gateways.ts';
+import {
+  type DecidedGateway,
+  type DecidedGateways,
+  type DecidedHolder,
+  type DecidedSet,
+  decideGateways,
+} from './decide-gateways.ts';
+import type { Gateway } from './gateway.ts';
 import type { GatewayClass } from './gateway-class.ts';
 import { isOurs } from './gateway-classes.ts';
-import { describeGateway, settleAddresses } from './gateway-conditions.ts';
-import { type GatewaySnapshot, listenerId } from './gateways.ts';
+import { describeGateway, type SettledAddresses, settleAddresses } from './gateway-conditions.ts';
+import type { GatewaySnapshot } from './gateways.ts';
 import type { GatewayListener } from './listener.ts';
-import { isL7 } from './listener-decision.ts';
+import { endsTls, isL7 } from './listener-decision.ts';
+import { listenerId } from './listener-holder.ts';
+import { describeSet } from './listener-set-conditions.ts';
 import { isAsked, type ListenerReport, reportListener } from './listener-status.ts';
 import { maxGatewayAddresses } from './node-addresses.ts';
 import { type ParentReport, reportParents, type ServiceLookup } from './parent-status.ts';
+import { type PolicyReport, reportPolicies } from './policy-status.ts';
 import type { GatewayRoute, GatewayRouteKind } from './route.ts';
 import { portFeatures, siteFeatures } from './supported-features.ts';
 
@@ -43,6 +55,14 @@ export interface GatewayReport extends Report {
   readonly addresses: readonly string[];
   /** In the order of the spec. */
   readonly listeners: readonly ListenerReport[];
+  /** Number of accepted ListenerSets. */
+  readonly attachedSets: number;
+}
+
+/** Result of a ListenerSet of one of our Gateways (Gateway API, ListenerSetStatus). */
+export interface ListenerSetReport extends Report {
+  /** In the order of the spec. */
+  readonly listeners: readonly ListenerReport[];
 }
 
 /** Result of a route's attachments (Gateway API, RouteStatus). */
@@ -55,12 +75,17 @@ export interface RouteReport extends Subject {
 export interface GatewayReports {
   readonly classes: ReadonlyMap<string, GatewayClassReport>;
   readonly gateways: ReadonlyMap<string, GatewayReport>;
+  readonly sets: ReadonlyMap<string, ListenerSetReport>;
+  readonly policies: ReadonlyMap<string, PolicyReport>;
   readonly routes: Readonly<Partial<Record<GatewayRouteKind, ReadonlyMap<string, RouteReport>>>>;
 }
 
 /** The decisions of the HTTP data plane about Gateways and their routes. */
 export interface SiteDecisions {
-  readonly gateways: ReadonlyMap<string, DecidedGateway>;
+  readonly decided: DecidedGateways;
+  readonly policies: BackendTlsPolicies;
+  /** Returns the certificate that a Gateway presents to its backends. Undefined: it names none. */
+  readonly certificateOf: (gateway: Gateway) => ClientCertificate | undefined;
   /** Routes for hosts with the result of each of their parents. */
   readonly routes: ReadonlyMap<GatewayRoute, readonly ParentDecision[]>;
   /** Returns identities of the requests of a route on a listener. Empty if the listener is not served. */
@@ -84,7 +109,7 @@ export class GatewayReporter {
 
   report(context: GatewayContext): GatewayReports {
     const { sites } = context;
-    const gateways = sites?.gateways ?? decideGateways(context);
+    const decided = sites?.decided ?? decideGateways(context);
     const lookup = new Verdicts(context.verdicts);
     const attached = new Map<GatewayListener, number>();
     const routes: Partial<Record<GatewayRouteKind, Map<string, RouteReport>>> = {};
@@ -98,48 +123,64 @@ export class GatewayReporter {
       reports.set(keyOf(route.meta), this.#reportRoute(route, decisions, verdictsOf, context));
     };
     for (const route of context.l4Routes) {
-      add(route, attachRoute(route, gateways, context.labelsOfNamespace), ({ gateway, listener }) => {
+      add(route, attachRoute(route, decided, context.labelsOfNamespace), ({ holder, listener }) => {
         // A listener without a verdict is not served, which its own conditions report.
-        const verdict = lookup.ofListener(listenerId(gateway.meta, listener.name));
+        const verdict = lookup.ofListener(listenerId(holder, listener.name));
         return verdict === undefined ? [] : [verdict];
       });
     }
     for (const [route, decisions] of sites?.routes ?? []) {
       add(route, decisions, (attachment) => {
-        const listener = lookup.ofListener(listenerId(attachment.gateway.meta, attachment.listener.name));
+        const listener = lookup.ofListener(listenerId(attachment.holder, attachment.listener.name));
         if (listener?.reason !== undefined) return [];
         return sites?.requestsOf(route, attachment).map((request) => lookup.ofRequest(request)) ?? [];
       });
     }
-    const known = new Set(context.gateways);
-    return {
-      classes: reportClasses(context),
-      gateways: new Map(
-        Array.from(gateways, ([key, decided]) => {
-          // The other data plane has seen a different state of the Gateway; both will soon agree.
-          const isDivided = sites !== undefined && !known.has(decided.gateway);
-          return [key, reportGateway(decided, attached, lookup, isDivided, context)];
-        }),
-      ),
-      routes,
-    };
+    // The other data plane may have seen a different state of an object; both will soon agree.
+    const known = new Set<unknown>([...context.gateways, ...context.listenerSets]);
+    const isDivided = (object: unknown) => sites !== undefined && !known.has(object);
+    const common = { attached, lookup, isDivided, context };
+    const sets = new Map(Array.from(decided.sets, ([key, set]) => [key, reportSet(set, common)]));
+    const gateways = Array.from(decided.gateways, ([key, gateway]): [string, GatewayReport] => {
+      const own = [...decided.sets].flatMap(([name, set]) =>
+        set.gateway === gateway.gateway ? (sets.get(name) ?? []) : [],
+      );
+      return [key, reportGateway(gateway, own, common)];
+    });
+    const states = Array.from(sites?.routes ?? [], ([route, decisions]) => ({
+      route,
+      // Passthrough leaves TLS to clients and endpoints.
+      decisions: decisions.map((one) => ({
+        ...one,
+        attachments: one.attachments.filter(({ listener }) => route.kind !== 'TLSRoute' || endsTls(listener)),
+      })),
+      isPending: routes[route.kind]?.get(keyOf(route.meta))?.isPending === true,
+    }));
+    const policies = sites === undefined ? new Map() : reportPolicies(sites.policies, states, context);
+    return { classes: reportClasses(context), gateways: new Map(gateways), sets, policies, routes };
   }
 
   #reportRoute(
     route: GatewayRoute,
     decisions: readonly ParentDecision[],
     of: VerdictsOf,
-    { grants, serviceOf }: GatewayContext,
+    { grants, serviceOf, sites }: GatewayContext,
   ): RouteReport {
     const verdicts = new Map(decisions.flatMap(({ attachments }) => attachments.map((one) => [one, of(one)] as const)));
     const services = route.backends.map(({ namespace = route.meta.namespace, service }) =>
       serviceOf(`${namespace}/${service}`),
     );
-    const inputs = [decisions, grants, ...services, ...[...verdicts.values()].flat()];
+    const policies = sites?.policies;
+    const inputs = [decisions, grants, policies, ...services, ...[...verdicts.values()].flat()];
     const known = this.#known.get(route);
     if (known !== undefined && isSameList(known.inputs, inputs)) return known.report;
     const verdictsOf = (attachment: Attachment) => verdicts.get(attachment) ?? [];
-    const parents = reportParents(route, decisions, { grants, serviceOf, verdictsOf });
+    const parents = reportParents(route, decisions, {
+      grants,
+      serviceOf,
+      verdictsOf,
+      ...(policies !== undefined && { policies }),
+    });
     const report: RouteReport = {
       uid: route.meta.uid,
       generation: route.meta.generation,
@@ -209,34 +250,80 @@ function reportClass({ meta, hasParameters }: GatewayClass, servesSites: boolean
   };
 }
 
+/** Everything besides the decision that the report of a Gateway or ListenerSet depends on. */
+interface HolderContext {
+  readonly attached: ReadonlyMap<GatewayListener, number>;
+  readonly lookup: Verdicts;
+  /** Returns whether the data planes have seen different states of an object. */
+  readonly isDivided: (object: unknown) => boolean;
+  readonly context: GatewayContext;
+}
+
 function reportGateway(
   decided: DecidedGateway,
-  attached: ReadonlyMap<GatewayListener, number>,
-  lookup: Verdicts,
-  isDivided: boolean,
-  { holdingOf }: GatewayContext,
+  sets: readonly ListenerSetReport[],
+  common: HolderContext,
 ): GatewayReport {
-  const { gateway, isServed } = decided;
-  const settled = settleAddresses(decided.addresses, holdingOf);
-  const withheld = isServed && settled.refusal === undefined ? undefined : 'the Gateway is not served';
-  let isPending = isDivided || settled.isWaiting;
-  const listeners = decided.listeners.map((decision) => {
-    const { listener, name } = decision;
-    const verdict = listener && lookup.ofListener(listenerId(gateway.meta, name));
-    // Without a verdict, no data plane has decided about the listener.
-    const isWaited = withheld === undefined && isAsked(decision) && isServable(decision.kinds, listener);
-    isPending ||= isWaited && (verdict === undefined || isWaiting(verdict));
-    const attachedRoutes = listener === undefined ? 0 : (attached.get(listener) ?? 0);
-    return reportListener(decision, { attachedRoutes, verdict, withheld });
-  });
+  const { gateway } = decided;
+  const settled = settleAddresses(decided.addresses, common.context.holdingOf);
+  const { listeners, isWaited } = reportListeners(decided, settled, common);
+  const certificate = describeCertificateState(gateway, common.context);
+  const isUnread = certificate?.state === 'waiting';
+  const isPending = common.isDivided(gateway) || settled.isWaiting || isWaited || isUnread;
+  const attachedSets = sets.filter(({ conditions }) =>
+    conditions.some(({ type, status }) => type === 'Accepted' && status === 'True'),
+  ).length;
   return {
     uid: gateway.meta.uid,
     generation: gateway.meta.generation,
     ...(isPending ? { isPending } : {}),
     addresses: settled.addresses.slice(0, maxGatewayAddresses),
     listeners,
-    conditions: describeGateway(gateway, listeners, settled),
+    attachedSets,
+    conditions: describeGateway(gateway, listeners, settled, certificate),
   };
+}
+
+/** Returns the state of the certificate for backends. Without hosts, no connection to a backend has TLS. */
+function describeCertificateState(gateway: Gateway, { sites }: GatewayContext): ClientCertificate | undefined {
+  if (sites !== undefined || gateway.clientCertificate === undefined) return sites?.certificateOf(gateway);
+  const message = `${gateway.clientCertificate.path}: this agent serves only TCP and UDP; remove it`;
+  return { state: 'invalid', reason: 'InvalidClientCertificateRef', message };
+}
+
+function reportSet(decided: DecidedSet, common: HolderContext): ListenerSetReport {
+  const { set, refusal, meta } = decided;
+  const settled = settleAddresses(decided.addresses, common.context.holdingOf);
+  const { listeners, isWaited } = reportListeners(decided, settled, common);
+  const isPending = common.isDivided(set) || (refusal === undefined && (settled.isWaiting || isWaited));
+  return {
+    uid: meta.uid,
+    generation: meta.generation,
+    ...(isPending ? { isPending } : {}),
+    listeners,
+    conditions: describeSet(decided, listeners, settled),
+  };
+}
+
+/** Reports on the listeners, and whether a data plane has not decided about one of them. */
+function reportListeners(
+  { isServed, listeners, meta }: DecidedHolder,
+  { refusal }: SettledAddresses,
+  { attached, lookup }: HolderContext,
+): { readonly listeners: readonly ListenerReport[]; readonly isWaited: boolean } {
+  const withheld = isServed && refusal === undefined ? undefined : 'the Gateway is not served';
+  let isWaited = false;
+  const reports = listeners.map((decision) => {
+    const { listener, name } = decision;
+    const verdict = listener && lookup.ofListener(listenerId({ meta }, name));
+    // Without a verdict, no data plane has decided about the listener.
+    const isDue = withheld === undefined && isAsked(decision) && isServable(decision.kinds, listener);
+    isWaited ||= decision.isWaiting === true;
+    isWaited ||= isDue && (verdict === undefined || isWaiting(verdict));
+    const attachedRoutes = listener === undefined ? 0 : (attached.get(listener) ?? 0);
+    return reportListener(decision, { attachedRoutes, verdict, withheld });
+  });
+  return { listeners: reports, isWaited };
 }
 
 /** A listener for hosts that accepts no kind of route is not requested from the data plane. */

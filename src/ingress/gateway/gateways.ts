@@ -2,11 +2,11 @@ import type { Address } from '../../base/model/address.ts';
 import { byAgeAndName } from '../claims/order.ts';
 import type { PortRequest } from '../intent/port-request.ts';
 import type { ServiceShare } from '../intent/service-share.ts';
-import { attachRoute, type LabelsOfNamespace } from './attachment.ts';
-import { decideGateways, type GatewaySettings } from './decide-gateways.ts';
-import type { Gateway } from './gateway.ts';
+import { attachRoute } from './attachment.ts';
+import { decideGateways, type GatewaySettings, listHolders } from './decide-gateways.ts';
 import type { L4Route } from './l4-route.ts';
 import type { GatewayListener, L4Listener } from './listener.ts';
+import { type ListenerHolder, listenerId } from './listener-holder.ts';
 import { isReferenceGranted, type ReferenceGrant } from './reference-grant.ts';
 import type { GatewayRoute } from './route.ts';
 import { claimSitePorts, type OwnPorts } from './site-ports.ts';
@@ -14,14 +14,13 @@ import { claimSitePorts, type OwnPorts } from './site-ports.ts';
 /** Input of a decision about the ports of Gateways. */
 export interface GatewaySnapshot extends GatewaySettings {
   readonly l4Routes: readonly L4Route[];
-  readonly labelsOfNamespace: LabelsOfNamespace;
   /** Ports at which HAProxy serves hosts. Absent: none are served. */
   readonly ownPorts?: OwnPorts;
 }
 
 /**
  * Returns the requests of the listeners of all served Gateways, so that one decision covers every port. A listener
- * has the age of its Gateway. Its connections go to the backends of the oldest attached route (then by namespace and
+ * has the age of its Gateway or ListenerSet. Its connections go to the backends of the oldest attached route (then by namespace and
  * name), or nowhere if there is none. Equal listeners, routes and grants return the same request object.
  */
 export class ListenerRequests {
@@ -43,19 +42,25 @@ export class ListenerRequests {
         for (const { listener } of attachments) if (!attached.has(listener)) attached.set(listener, route);
       }
     }
-    const sites = objects.ownPorts === undefined ? [] : claimSitePorts(gateways.values(), objects.ownPorts);
-    const ports = Array.from(gateways.values(), ({ gateway, addresses: { virtual }, isServed, listeners }) =>
-      (isServed ? listeners : []).flatMap(({ listener, refusal }): PortRequest[] => {
+    const holders = listHolders(gateways);
+    const sites = objects.ownPorts === undefined ? [] : claimSitePorts(holders, objects.ownPorts);
+    const ports = holders.flatMap((holder) =>
+      (holder.isServed ? holder.listeners : []).flatMap(({ listener, refusal }): PortRequest[] => {
+        const { virtual } = holder.addresses;
         if (listener === undefined || refusal !== undefined) return [];
         if (listener.protocol !== 'tcp' && listener.protocol !== 'udp') return [];
         const context = { attached: attached.get(listener), virtual, grants: objects.grants };
-        return [this.#make(gateway, listener as L4Listener, context)];
+        return [this.#make(holder, listener as L4Listener, context)];
       }),
-    ).flat();
+    );
     return [...ports, ...sites];
   }
 
-  #make({ meta }: Gateway, listener: L4Listener, { attached, virtual, grants }: ListenerContext): PortRequest {
+  #make(
+    { kind, meta }: ListenerHolder,
+    listener: L4Listener,
+    { attached, virtual, grants }: ListenerContext,
+  ): PortRequest {
     const backends = attached === undefined ? [] : listShares(attached, attached.backends, grants);
     const forbidden = backends.map(({ isForbidden }) => isForbidden === true).join();
     const places = virtual?.map(({ text }) => text).join();
@@ -65,8 +70,9 @@ export class ListenerRequests {
     const { name, protocol, port } = listener;
     const ports = virtual?.map((address) => ({ protocol, port, address })) ?? [{ protocol, port }];
     const request: PortRequest = {
-      meta: { ...meta, uid: listenerId(meta, name) },
+      meta: { ...meta, uid: listenerId({ meta }, name) },
       listener: name,
+      ...(kind === 'ListenerSet' && { kind }),
       demand: { ok: true, value: { ports, limits: {}, ignored: [], backends } },
     };
     this.#made.set(listener, { attached, forbidden, places, request });
@@ -93,9 +99,4 @@ export function listShares(
     const isUsable = refusal === undefined && isReferenceGranted(grants, { kind, namespace: meta.namespace }, to);
     return isUsable ? share : { ...share, isForbidden: true };
   });
-}
-
-/** Returns the identity of a listener's request. */
-export function listenerId({ uid }: Gateway['meta'], listener: string): string {
-  return `${uid}/${listener}`;
 }

@@ -1,17 +1,16 @@
+import type { ClientVerification } from '../intent/listener.ts';
+import type { ReferenceChecks } from '../intent/references.ts';
+import { decideValidation } from './client-validation.ts';
 import type { Gateway } from './gateway.ts';
 import { covers } from './hostname.ts';
 import { type GatewayListener, type L7Listener, type ListenerReading, protocolCure } from './listener.ts';
+import type { ListenerHolder } from './listener-holder.ts';
 import { gatewayGroup } from './parts.ts';
 import { isReferenceGranted, type ReferenceGrant } from './reference-grant.ts';
+import type { Refusal } from './refusal.ts';
 import type { GatewayRouteKind } from './route.ts';
 
-/** A reason of a condition with its message. */
-export interface Refusal<Reason extends string = string> {
-  readonly reason: Reason;
-  readonly message: string;
-}
-
-/** The decision about a listener, as far as it depends on its Gateway alone. */
+/** The decision about a listener, as far as it depends on its Gateway and ListenerSets alone. */
 export interface ListenerDecision {
   readonly name: string;
   readonly reading: ListenerReading;
@@ -24,7 +23,17 @@ export interface ListenerDecision {
   /** Another listener of the Gateway excludes it. */
   readonly conflict?: Refusal<'ProtocolConflict' | 'HostnameConflict'>;
   /** An object that it refers to cannot be used. */
-  readonly unresolved?: Refusal<'InvalidRouteKinds' | 'InvalidCertificateRef' | 'RefNotPermitted'>;
+  readonly unresolved?: Refusal<
+    | 'InvalidRouteKinds'
+    | 'InvalidCertificateRef'
+    | 'RefNotPermitted'
+    | 'InvalidCACertificateRef'
+    | 'InvalidCACertificateKind'
+  >;
+  /** Verification of client certificates. Absent: none. */
+  readonly clients?: ClientVerification;
+  /** A ConfigMap has not been read yet, so the listener is not served. */
+  readonly isWaiting?: true;
   /** Whether certificates are missing, so that it cannot be served. */
   readonly lacksCertificate: boolean;
   /** Another HTTPS listener on the same port covers some of the same names. */
@@ -34,6 +43,8 @@ export interface ListenerDecision {
 /** Context of the decisions. */
 export interface ListenerContext {
   readonly grants: readonly ReferenceGrant[];
+  /** Checks ConfigMaps. Absent: their content does not matter. */
+  readonly references?: ReferenceChecks;
   /** Whether listeners of protocols HTTP, HTTPS and TLS are served. */
   readonly servesSites: boolean;
 }
@@ -47,10 +58,22 @@ const kindsOfProtocol: Readonly<Record<GatewayListener['protocol'], readonly Gat
   udp: ['UDPRoute'],
 };
 
-/** Decides about the listeners of a Gateway, in the order of its spec. */
-export function decideListeners(gateway: Gateway, context: ListenerContext): readonly ListenerDecision[] {
-  const usable = gateway.listeners.flatMap((reading) => listenerOf(reading, context) ?? []);
-  return gateway.listeners.map((reading) => {
+/** A Gateway or ListenerSet with its listeners. */
+interface ReadHolder extends ListenerHolder {
+  readonly listeners: readonly ListenerReading[];
+}
+
+/**
+ * Decides about the listeners of a Gateway or ListenerSet, in the order of its spec, without regard to those of other
+ * objects.
+ */
+export function decideListeners(
+  holder: ReadHolder,
+  gateway: Gateway,
+  context: ListenerContext,
+): readonly ListenerDecision[] {
+  const usable = holder.listeners.flatMap((reading) => listenerOf(reading, context) ?? []);
+  return holder.listeners.map((reading) => {
     const listener = listenerOf(reading, context);
     if (listener === undefined) {
       return {
@@ -62,18 +85,20 @@ export function decideListeners(gateway: Gateway, context: ListenerContext): rea
         overlaps: false,
       };
     }
-    return decideListener(gateway, reading, listener, usable, context);
+    return decideListener(holder, gateway, reading, listener, usable, context);
   });
 }
 
 function decideListener(
+  holder: ReadHolder,
   gateway: Gateway,
   reading: ListenerReading,
   listener: GatewayListener,
   others: readonly GatewayListener[],
-  { grants }: ListenerContext,
+  { grants, references }: ListenerContext,
 ): ListenerDecision {
-  const conflict = findConflict(listener, others);
+  // Listeners of a ListenerSet are decided in order: the first one wins.
+  const conflict = holder.kind === 'Gateway' ? findConflict(listener, others) : undefined;
   const fitting = kindsOfProtocol[listener.protocol];
   const { kinds: named } = listener;
   const kinds =
@@ -83,14 +108,16 @@ function decideListener(
   const isForeign = (named ?? []).some(
     (one) => one.group !== gatewayGroup || !(fitting as readonly string[]).includes(one.kind),
   );
-  const certificate = findCertificateFault(gateway, listener, grants);
+  const certificate = findCertificateFault(holder, listener, grants);
+  const validation =
+    listener.protocol === 'https' ? decideValidation(gateway, listener.port, grants, references) : undefined;
   const unresolved = isForeign
     ? ({
         reason: 'InvalidRouteKinds',
         message: `allowedRoutes.kinds: must be ${fitting.join(' or ')} only`,
       } as const)
-    : certificate;
-  const refusal = conflict ?? findClientValidation(gateway, listener);
+    : (certificate ?? validation?.unresolved);
+  const refusal = conflict ?? validation?.refusal;
   return {
     name: listener.name,
     reading,
@@ -100,7 +127,9 @@ function decideListener(
     ...(conflict !== undefined && { conflict }),
     ...(unresolved !== undefined && { unresolved }),
     lacksCertificate: certificate !== undefined,
-    overlaps: others.some((other) => other !== listener && isOverlapping(listener, other)),
+    ...(validation?.clients !== undefined && { clients: validation.clients }),
+    ...(validation?.isWaiting && { isWaiting: true as const }),
+    overlaps: false,
   };
 }
 
@@ -152,8 +181,27 @@ export function findClash(
   return one.hostname === other.hostname ? 'HostnameConflict' : undefined;
 }
 
+/** Returns whether the router terminates the TLS of a listener. */
+export function endsTls(listener: GatewayListener): listener is L7Listener {
+  return isL7(listener) && listener.tls?.isPassthrough === false;
+}
+
 export function isL7(listener: GatewayListener): listener is L7Listener {
   return listener.protocol !== 'tcp' && listener.protocol !== 'udp';
+}
+
+/** Returns the decision about a listener of a ListenerSet after those about earlier ones of the same Gateway. */
+export function yieldToEarlier(decision: ListenerDecision, earlier: readonly ListenerDecision[]): ListenerDecision {
+  const { listener } = decision;
+  if (listener === undefined) return decision;
+  const clashes = earlier.flatMap((one) =>
+    one.listener === undefined ? [] : (findClash(listener, one.listener) ?? []),
+  );
+  const reason = clashes.find((one) => one === 'ProtocolConflict') ?? clashes[0];
+  if (reason === undefined) return decision;
+  const what = reason === 'ProtocolConflict' ? 'port with a protocol that cannot share it' : 'port and hostname';
+  const conflict = { reason, message: `an earlier listener of the Gateway or its ListenerSets has this ${what}` };
+  return { ...decision, refusal: conflict, conflict };
 }
 
 /** Within one Gateway, none of the conflicting listeners is served (Gateway API, "Distinct Listeners"). */
@@ -170,31 +218,24 @@ function findConflict(
   return { reason: 'HostnameConflict', message: 'another listener of the Gateway has the same port and hostname' };
 }
 
-function isOverlapping(one: GatewayListener, other: GatewayListener): boolean {
+/** Returns whether two HTTPS listeners that share a port have names in common. */
+export function isOverlapping({ listener: one }: ListenerDecision, { listener: other }: ListenerDecision): boolean {
+  if (one === undefined || other === undefined) return false;
   if (one.protocol !== 'https' || other.protocol !== 'https' || one.port !== other.port) return false;
   return covers(one.hostname, other.hostname) || covers(other.hostname, one.hostname);
 }
 
-/** A listener that ignored the setting would admit every client. */
-function findClientValidation({ clientValidation }: Gateway, listener: GatewayListener): Refusal | undefined {
-  const isMeant =
-    listener.protocol === 'https' && (clientValidation === 'all' || clientValidation?.includes(listener.port) === true);
-  if (!isMeant) return undefined;
-  const message = 'spec.tls.frontend: validation of client certificates is not supported; remove it';
-  return { reason: 'UnsupportedValue', message };
-}
-
 function findCertificateFault(
-  { meta }: Gateway,
+  { kind, meta }: ListenerHolder,
   listener: GatewayListener,
   grants: readonly ReferenceGrant[],
 ): ListenerDecision['unresolved'] | undefined {
-  if (listener.protocol !== 'https') return undefined;
+  if (!endsTls(listener)) return undefined;
   const { certificates = [] } = listener.tls ?? {};
   if (certificates.length === 0) {
     return { reason: 'InvalidCertificateRef', message: 'tls.certificateRefs: must name a Secret' };
   }
-  const from = { kind: 'Gateway', namespace: meta.namespace };
+  const from = { kind, namespace: meta.namespace };
   for (const { path, name, namespace, refusal } of certificates) {
     if (refusal !== undefined || namespace === undefined) {
       return { reason: 'InvalidCertificateRef', message: refusal ?? path };

@@ -1,7 +1,7 @@
 import { notApplied, type Verdict } from '../intent/plane.ts';
 import { type ConditionDraft, no, yes } from './conditions.ts';
 import type { L7Listener } from './listener.ts';
-import { isL7, type ListenerDecision } from './listener-decision.ts';
+import { endsTls, isL7, type ListenerDecision } from './listener-decision.ts';
 
 /** Result of one listener (Gateway API, ListenerStatus). */
 export interface ListenerReport {
@@ -22,13 +22,18 @@ export interface ListenerState {
 }
 
 /** Returns whether a data plane decides about a listener. */
-export function isAsked({ listener, refusal, lacksCertificate }: ListenerDecision): boolean {
-  return listener !== undefined && refusal === undefined && !lacksCertificate;
+export function isAsked({ listener, refusal, lacksCertificate, isWaiting }: ListenerDecision): boolean {
+  return listener !== undefined && refusal === undefined && !lacksCertificate && isWaiting !== true;
 }
 
 /** Returns whether a listener is requested from the data plane of hosts. */
 export function isServedListener(one: ListenerDecision): one is ListenerDecision & { readonly listener: L7Listener } {
   return one.listener !== undefined && isL7(one.listener) && isAsked(one) && one.kinds.length > 0;
+}
+
+/** Returns whether a condition of a listener is true. */
+export function isTrue({ conditions }: ListenerReport, type: string): boolean {
+  return conditions.some((one) => one.type === type && one.status === 'True');
 }
 
 /** Reports on one listener. */
@@ -61,7 +66,7 @@ interface Described {
 const aboutCertificates = /Certificate|^ExtendedValidationFailed$/;
 
 function describeListener(decision: ListenerDecision, { verdict, withheld }: ListenerState): Described {
-  const { kinds, refusal, unresolved, lacksCertificate, listener } = decision;
+  const { kinds, refusal, conflict, unresolved, lacksCertificate, listener } = decision;
   const resolved =
     unresolved === undefined
       ? yes('ResolvedRefs', 'ResolvedRefs', '')
@@ -69,7 +74,7 @@ function describeListener(decision: ListenerDecision, { verdict, withheld }: Lis
   if (refusal !== undefined) {
     return {
       accepted: no('Accepted', refusal.reason, refusal.message),
-      programmed: no('Programmed', 'Invalid', 'the listener is not accepted'),
+      programmed: no('Programmed', conflict?.reason ?? 'Invalid', 'the listener is not accepted'),
       resolved,
     };
   }
@@ -85,7 +90,7 @@ function describeListener(decision: ListenerDecision, { verdict, withheld }: Lis
     return { accepted, programmed: no('Programmed', 'Pending', message), resolved };
   }
   if (verdict.reason !== undefined) {
-    if (listener?.protocol === 'https' && aboutCertificates.test(verdict.reason)) {
+    if (listener !== undefined && endsTls(listener) && aboutCertificates.test(verdict.reason)) {
       return {
         accepted,
         programmed: no('Programmed', 'Invalid', 'the listener has no usable certificate'),

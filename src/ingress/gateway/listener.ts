@@ -160,9 +160,6 @@ function readTls(
   const tls = isRecord(written) ? written : {};
   const mode = tls.mode ?? 'Terminate';
   if (mode !== 'Terminate' && mode !== 'Passthrough') return refuse('mode', mode, 'must be Terminate or Passthrough');
-  if (protocol === 'tls' && mode === 'Terminate') {
-    return refuse('mode', mode, 'must be Passthrough for protocol TLS; use HTTPS to terminate TLS', 'UnsupportedValue');
-  }
   if (protocol === 'https' && mode === 'Passthrough') {
     return refuse('mode', mode, 'must be Terminate for protocol HTTPS; use TLS for passthrough');
   }
@@ -179,7 +176,8 @@ function readTls(
   };
 }
 
-function readCertificateRef(written: unknown, path: string, home: string): CertificateRef {
+/** Parses a reference to a Secret with a certificate. `path` is its place, for messages. */
+export function readCertificateRef(written: unknown, path: string, home: string): CertificateRef {
   const { group, kind, namespace, name } = isRecord(written) ? written : {};
   const refuse = (field: string, value: unknown, cure: string): CertificateRef => ({
     path,
@@ -214,8 +212,8 @@ function readAllowed(
   };
 }
 
-/** Otherwise returns which of the two is invalid. */
-function readNamespaces(from: unknown, selector: unknown): AllowedNamespaces | 'from' | 'selector' {
+/** Parses a selection of namespaces. If it is invalid, returns which of the two fields is. */
+export function readNamespaces(from: unknown, selector: unknown): AllowedNamespaces | 'from' | 'selector' {
   if (from === 'Same' || from === 'All' || from === 'None') return { from };
   if (from !== 'Selector') return 'from';
   // As in the rest of the API, a missing selector matches nothing and an empty one matches everything.

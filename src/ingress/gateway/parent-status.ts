@@ -1,6 +1,7 @@
 import { notApplied, type Verdict } from '../intent/plane.ts';
 import type { Service } from '../objects/service.ts';
 import type { Attachment, ParentDecision } from './attachment.ts';
+import type { BackendTlsPolicies } from './backend-tls.ts';
 import { type ConditionDraft, no, yes } from './conditions.ts';
 import { isReferenceGranted, type ReferenceGrant } from './reference-grant.ts';
 import type { GatewayRoute } from './route.ts';
@@ -21,6 +22,8 @@ export interface ServiceLookup {
 /** Input of a route's report. */
 export interface ParentContext extends ServiceLookup {
   readonly grants: readonly ReferenceGrant[];
+  /** Absent: none apply. */
+  readonly policies?: BackendTlsPolicies;
   /**
    * Returns the data plane's verdicts about the route on a listener. `undefined` in the list: it has not decided
    * yet.
@@ -76,10 +79,10 @@ function reasonOf({ reason }: Verdict): string {
   return reason === undefined || reason === 'ExtendedValidationFailed' ? 'UnsupportedValue' : reason;
 }
 
-/** Values of `appProtocol` that require TLS to the endpoints, which no route supports. */
+/** Values of `appProtocol` that require TLS to the endpoints, which only a BackendTLSPolicy provides. */
 const encrypted: ReadonlySet<string> = new Set(['https', 'kubernetes.io/wss', 'wss', 'tls', 'grpcs']);
 
-function describeReferences(route: GatewayRoute, { grants, serviceOf }: ParentContext): ConditionDraft {
+function describeReferences(route: GatewayRoute, { grants, serviceOf, policies }: ParentContext): ConditionDraft {
   const protocol = route.kind === 'UDPRoute' ? 'udp' : 'tcp';
   const isHttp = route.kind === 'HTTPRoute' || route.kind === 'GRPCRoute';
   const from = { kind: route.kind, namespace: route.meta.namespace };
@@ -97,8 +100,10 @@ function describeReferences(route: GatewayRoute, { grants, serviceOf }: ParentCo
       const message = `Service ${key} has no ${protocol.toUpperCase()} port ${servicePort}`;
       return no('ResolvedRefs', 'BackendNotFound', message);
     }
-    if (isHttp && found.appProtocol !== undefined && encrypted.has(found.appProtocol)) {
-      const message = `Service ${key} port ${servicePort}: appProtocol ${found.appProtocol} is not supported`;
+    const { appProtocol } = found;
+    const isSecure = policies?.find({ service: key, port: found.name }) !== undefined;
+    if (isHttp && !isSecure && appProtocol !== undefined && encrypted.has(appProtocol)) {
+      const message = `Service ${key} port ${servicePort}: appProtocol ${appProtocol} needs a BackendTLSPolicy`;
       return no('ResolvedRefs', 'UnsupportedProtocol', message);
     }
   }

@@ -5,7 +5,7 @@ import { ProblemList } from '../../base/read/problem-list.ts';
 import { isRecord, readShape } from '../../base/read/shape.ts';
 import { text } from '../../base/read/text.ts';
 
-/** The part of a ReferenceGrant (gateway.networking.k8s.io) that lets routes use Services, and Gateways Secrets. */
+/** The part of a ReferenceGrant (gateway.networking.k8s.io) that lets routes use Services, and Gateways Secrets and ConfigMaps. */
 export interface ReferenceGrant {
   readonly meta: ObjectMeta;
   /** Kinds of `gateway.networking.k8s.io` by namespace that may refer to objects in the grant's namespace. */
@@ -14,6 +14,8 @@ export interface ReferenceGrant {
   readonly services: Granted;
   /** Names of the Secrets, or all of them. */
   readonly secrets: Granted;
+  /** Names of the ConfigMaps, or all of them. */
+  readonly configMaps: Granted;
 }
 
 /** Names of the objects of one kind that may be referred to, or all of them. */
@@ -61,6 +63,7 @@ export function parseReferenceGrant(input: unknown): Parsed<ReferenceGrant> {
     from,
     services: grant('Service'),
     secrets: grant('Secret'),
+    configMaps: grant('ConfigMap'),
   }));
 }
 
@@ -74,12 +77,12 @@ export interface Referrer {
 export function isReferenceGranted(
   grants: readonly ReferenceGrant[],
   from: Referrer,
-  to: { readonly kind: 'Service' | 'Secret'; readonly namespace: string; readonly name: string },
+  to: { readonly kind: 'Service' | 'Secret' | 'ConfigMap'; readonly namespace: string; readonly name: string },
 ): boolean {
   if (to.namespace === from.namespace) return true;
   return grants.some((grant) => {
     if (grant.meta.namespace !== to.namespace) return false;
-    const granted = to.kind === 'Service' ? grant.services : grant.secrets;
+    const granted = { Service: grant.services, Secret: grant.secrets, ConfigMap: grant.configMaps }[to.kind];
     const isMeant = grant.from.some(({ kind, namespace }) => kind === from.kind && namespace === from.namespace);
     return isMeant && (granted === 'all' || granted.includes(to.name));
   });

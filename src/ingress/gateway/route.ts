@@ -2,6 +2,7 @@ import { isLabelName, isName, type ObjectMeta } from '../../base/read/object-met
 import { isRecord } from '../../base/read/shape.ts';
 import { showValue } from '../../base/read/show-value.ts';
 import type { ServiceShare } from '../intent/service-share.ts';
+import type { HolderKind } from './listener-holder.ts';
 import { gatewayGroup, isAbsent, isPort } from './parts.ts';
 
 /** Kinds of routes that are served. */
@@ -30,8 +31,9 @@ export interface RouteRefusal {
   readonly message: string;
 }
 
-/** A listener of a Gateway, or all of them, that a route refers to. */
+/** A listener of a Gateway or ListenerSet, or all of them, that a route refers to. */
 export interface ParentRef {
+  readonly kind: HolderKind;
   readonly namespace: string;
   readonly name: string;
   /** Name of one listener. Absent: all that accept the route. */
@@ -53,16 +55,19 @@ export interface RouteBackend extends ServiceShare {
   readonly refusal?: BackendRefusal;
 }
 
-/** Parses a parent. Skips parents without a name and those that are not Gateways, which other controllers serve. */
+/** Parses a parent. Skips parents without a name and those of other kinds, which other controllers serve. */
 export function readParent(written: unknown, home: string): readonly ParentRef[] {
   if (!isRecord(written)) return [];
   const { group, kind, namespace, name, sectionName, port } = written;
-  if ((group ?? gatewayGroup) !== gatewayGroup || (kind ?? 'Gateway') !== 'Gateway') return [];
+  const parentKind = kind ?? 'Gateway';
+  if ((group ?? gatewayGroup) !== gatewayGroup) return [];
+  if (parentKind !== 'Gateway' && parentKind !== 'ListenerSet') return [];
   if (typeof name !== 'string' || !isName(name)) return [];
   const there = namespace ?? home;
   if (typeof there !== 'string' || !isLabelName(there)) return [];
   return [
     {
+      kind: parentKind,
       namespace: there,
       name,
       ...(typeof sectionName === 'string' && sectionName !== '' && { section: sectionName }),

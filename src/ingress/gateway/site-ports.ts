@@ -1,6 +1,6 @@
 import type { Address } from '../../base/model/address.ts';
 import type { PortRequest } from '../intent/port-request.ts';
-import type { DecidedGateway } from './decide-gateways.ts';
+import type { DecidedHolder } from './decide-gateways.ts';
 import type { L7Listener } from './listener.ts';
 import { isServedListener } from './listener-status.ts';
 
@@ -20,7 +20,7 @@ export function sitePortKey(port: number, address?: Address): string {
 
 /** Returns the keys of the ports that a listener needs in addition to the router's own. */
 export function listSitePorts(
-  { addresses: { virtual } }: DecidedGateway,
+  { addresses: { virtual } }: DecidedHolder,
   { port, protocol }: L7Listener,
   own: OwnPorts,
 ): readonly { readonly key: string; readonly address?: Address }[] {
@@ -30,15 +30,15 @@ export function listSitePorts(
 
 /**
  * Returns claims for the ports of listeners for hosts. Listeners that share a port have one claim, owned by the oldest
- * Gateway. Without a claim, a listener could intercept connections to programs of the node.
+ * Gateway or ListenerSet. Without a claim, a listener could intercept connections to programs of the node.
  *
- * @param gateways oldest first
+ * @param holders oldest first
  */
-export function claimSitePorts(gateways: Iterable<DecidedGateway>, own: OwnPorts): readonly PortRequest[] {
+export function claimSitePorts(holders: Iterable<DecidedHolder>, own: OwnPorts): readonly PortRequest[] {
   const claims = new Map<string, PortRequest>();
-  for (const decided of gateways) {
+  for (const decided of holders) {
     if (!decided.isServed) continue;
-    const { meta } = decided.gateway;
+    const { meta } = decided;
     for (const decision of decided.listeners) {
       if (!isServedListener(decision)) continue;
       const { name, port } = decision.listener;
@@ -47,6 +47,7 @@ export function claimSitePorts(gateways: Iterable<DecidedGateway>, own: OwnPorts
         claims.set(key, {
           meta: { ...meta, uid: `${meta.uid}/${name} ${key}` },
           listener: name,
+          ...(decided.kind === 'ListenerSet' && { kind: decided.kind }),
           isClaim: true,
           demand: {
             ok: true,

@@ -2,12 +2,24 @@
  * Features of the Gateway API (`pkg/features` in its repository) whose conformance tests pass with an agent that
  * serves ports.
  */
-export const portFeatures = ['Gateway', 'ReferenceGrant', 'TCPRoute', 'UDPRoute'] as const;
+export const portFeatures = [
+  'Gateway',
+  'GatewayAddressEmpty',
+  'GatewayStaticAddresses',
+  'ListenerSet',
+  'ReferenceGrant',
+  'TCPRoute',
+  'UDPRoute',
+] as const;
 
 /** Features whose conformance tests pass with an agent that also serves hosts. */
 export const siteFeatures = [
+  'BackendTLSPolicy',
   'GRPCRoute',
   'GRPCRouteNamedRouteRule',
+  'GatewayBackendClientCertificate',
+  'GatewayFrontendClientCertificateValidation',
+  'GatewayFrontendClientCertificateValidationInsecureFallback',
   'GatewayHTTPListenerIsolation',
   'GatewayHTTPSListenerDetectMisdirectedRequests',
   'GatewayPort8080',
@@ -27,4 +39,6 @@ export const siteFeatures = [
   'HTTPRouteResponseHeaderModification',
   'HTTPRouteSchemeRedirect',
   'TLSRoute',
+  'TLSRouteModeMixed',
+  'TLSRouteModeTerminate',
 ] as const;

@@ -1,13 +1,12 @@
 import type { CertificateSource } from '../intent/certificate-source.ts';
 import type { Group } from '../intent/group.ts';
-import type { ListenerTls, SiteListener } from '../intent/listener.ts';
+import type { ClientVerification, ListenerTls, SiteListener } from '../intent/listener.ts';
 import type { Match } from '../intent/match.ts';
 import type { ServiceShare } from '../intent/service-share.ts';
 import type { HostSpan, SiteDemand, SiteFields, SiteRequest } from '../intent/site-request.ts';
-import type { Gateway } from './gateway.ts';
-import { listenerId } from './gateways.ts';
 import type { L7Listener } from './listener.ts';
-import type { RouteRule, SiteRoute } from './site-route.ts';
+import { type ListenerHolder, listenerId } from './listener-holder.ts';
+import type { SiteRoute } from './site-route.ts';
 
 const fields: SiteFields = {
   host: 'spec.hostnames',
@@ -23,20 +22,24 @@ export interface Place {
   readonly hostname: string | undefined;
 }
 
-/**
- * Translates a route into requests for its names on listeners.
- *
- * @param shares of the backends of a rule
- */
+/** A form of a route for some of its places. */
+export interface Variant {
+  /** Empty for the usual form. */
+  readonly name: string;
+  /** Of the backends of each rule. */
+  readonly shares: readonly (readonly ServiceShare[])[];
+}
+
+/** Translates a route into requests for its names on listeners. */
 export function translateRoute(
   route: SiteRoute,
-  places: readonly Place[],
-  shares: (rule: RouteRule) => readonly ServiceShare[],
+  { name, shares, places }: Variant & { readonly places: readonly Place[] },
 ): readonly SiteRequest[] {
   const { kind, meta } = route;
   const demand = { ok: true, value: translateDemand(route, shares) } as const;
   // The capital letters of the kind make the label unique: names of objects have none.
-  const owner = { kind, meta, label: `${meta.namespace}:${kind}.${meta.name}`, fields, merge: 'Gateway' };
+  const label = `${meta.namespace}:${kind}.${meta.name}${name === '' ? '' : `:${name}`}`;
+  const owner = { kind, meta, label, fields, merge: 'Gateway' };
   return places.map(({ listener, hostname }) => ({ owner, listener, ...spanOf(hostname), demand }));
 }
 
@@ -45,13 +48,15 @@ function spanOf(hostname: string | undefined): { readonly host?: string; readonl
   return hostname.startsWith('*.') ? { host: hostname.slice(2), span: 'labels' } : { host: hostname, span: 'host' };
 }
 
-function translateDemand(route: SiteRoute, shares: (rule: RouteRule) => readonly ServiceShare[]): SiteDemand {
+function translateDemand(route: SiteRoute, shares: Variant['shares']): SiteDemand {
   const { kind, rules, refusal } = route;
   return {
     matches: rules.flatMap(({ matches, filters }, group) =>
       matches.map((conditions): Match => ({ ...conditions, filters, group })),
     ),
-    groups: rules.map((rule) => translateGroup(kind, rule.isBroken || refusal !== undefined ? [] : shares(rule))),
+    groups: rules.map((rule, index) =>
+      translateGroup(kind, rule.isBroken || refusal !== undefined ? [] : (shares[index] ?? [])),
+    ),
     ...(kind === 'TLSRoute' && { tls: { end: 'endpoint', plain: 'reject' } }),
     access: { limits: {} },
     warnings: [],
@@ -76,18 +81,19 @@ function translateGroup(kind: SiteRoute['kind'], shares: readonly ServiceShare[]
  * @param addresses empty: the node's own
  */
 export function translateListener(
-  { meta }: Gateway,
+  holder: ListenerHolder,
   { name, port, protocol, hostname, tls }: L7Listener,
   addresses: readonly string[],
+  clients?: ClientVerification,
 ): SiteListener {
   return {
-    id: listenerId(meta, name),
-    owner: { kind: 'Gateway', meta },
+    id: listenerId(holder, name),
+    owner: { kind: holder.kind, meta: holder.meta },
     addresses,
     port,
     protocol: ({ http: 'HTTP', https: 'HTTPS', tls: 'TLS' } as const)[protocol],
     ...(hostname !== undefined && { hostname }),
-    ...(tls !== undefined && { tls: translateTls(tls) }),
+    ...(tls !== undefined && { tls: { ...translateTls(tls), ...(clients !== undefined && { clients }) } }),
   };
 }
 

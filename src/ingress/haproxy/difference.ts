@@ -99,7 +99,9 @@ function planAuthorities(
     inForce.set(name, pem);
     const file = authorityFile(name, pem);
     if (known.has(file)) continue;
-    steps.prepare.push({ kind: 'load-authority', file, pem, new: true });
+    // Certificates that the router presents to servers come with their key.
+    const kind = pem.includes(' PRIVATE KEY-----') ? 'load-certificate' : 'load-authority';
+    steps.prepare.push({ kind, file, pem, new: true });
     known.add(file);
   }
   return { inForce: isComplete ? wanted.authorities : inForce.finish(), known };

@@ -4,7 +4,7 @@ import { exchangeSettings } from './exchange.ts';
 import { exchangeFile, exchangeScript } from './exchange-script.ts';
 import type { Loopback } from './frontend-parts.ts';
 import { renderFrontends } from './frontends.ts';
-import { innerFiles, innerNumbers } from './gateway-names.ts';
+import { clientNumbers, innerFiles, innerNumbers } from './gateway-names.ts';
 import { type Place, renderGlobal } from './global.ts';
 import { type InForce, listFreeSections } from './layout.ts';
 import type { MapName, Maps } from './maps.ts';
@@ -58,6 +58,7 @@ export function renderFiles(inForce: InForce, maps: Maps, place: Place, loopback
     ...renderCertificateLists(inForce),
     [defaultCertificateFile, state.settings.tls.defaultCertificate],
     ...defaultCertificates(state),
+    ...clientAuthorities(state),
     ...settingsFiles(state.settings),
     [exchangeFile, exchangeScript],
   ]);
@@ -142,6 +143,14 @@ export function defaultCertificates({ settings, gateways }: HttpState): Map<stri
       gateways.defaults.get(number) ?? settings.tls.defaultCertificate,
     ]),
   );
+}
+
+/** Returns the authorities of frontends that verify client certificates. An unused one has some authority, too. */
+function clientAuthorities({ settings, gateways }: HttpState): Map<string, string> {
+  const numbers = settings.gateways === undefined ? [] : clientNumbers(settings.gateways);
+  const usual =
+    /-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----\n?/.exec(settings.tls.defaultCertificate)?.[0] ?? '';
+  return new Map(numbers.map((number) => [innerFiles(number).authorities, gateways.clients.get(number)?.pem ?? usual]));
 }
 
 /** Renders the files of some shards. */

@@ -1,6 +1,8 @@
 import { changedKeys } from '../../base/model/layered-map.ts';
+import type { Command } from './command.ts';
 import { defaultCertificates } from './files.ts';
-import { hostEntries, placeEntries, tlsNameEntries } from './gateway-entries.ts';
+import { clientEntries, endedNameEntries, hostEntries, placeEntries, tlsNameEntries } from './gateway-entries.ts';
+import { innerFiles, innerName } from './gateway-names.ts';
 import type { InForce } from './layout.ts';
 import type { Maps } from './maps.ts';
 import type { Target, TlsName, VirtualHost } from './rule.ts';
@@ -23,16 +25,20 @@ export function planGateways(
   if (before.state.settings.gateways === undefined) return;
   const [old, now] = [before.state.gateways, after.state.gateways];
   planDefaults(before, after, room, { steps, wait });
+  planClients(before, after, room, { steps, wait });
   const hosts = changedKeys(old.hosts, now.hosts);
   const names = changedKeys(old.tlsNames, now.tlsNames);
+  const ended = changedKeys(old.endedNames, now.endedNames);
   if (rerouted.size > 0) {
     for (const { gateways } of [before.state, after.state]) {
       for (const key of hostUsers.find(gateways.hosts, rerouted)) hosts.add(key);
       for (const key of nameUsers.find(gateways.tlsNames, rerouted)) names.add(key);
+      for (const key of nameUsers.find(gateways.endedNames, rerouted)) ended.add(key);
     }
   }
   const late: Steps = { ...steps, route: [] };
   diffEntries(placeEntries(old), placeEntries(now), late, 'route');
+  for (const name of ended) diffEntries(endedNameEntries(before, name), endedNameEntries(after, name), steps, 'route');
   for (const name of names) diffEntries(tlsNameEntries(before, name), tlsNameEntries(after, name), late, 'route');
   const changes = [...hosts].map((key) => [hostEntries(before, key), hostEntries(after, key)] as const);
   for (const [last, next] of changes) diffEntries(pick(last, ['names']), pick(next, ['names']), late, 'route');
@@ -60,6 +66,47 @@ function planDefaults(
   }
 }
 
+/**
+ * Plans the authorities of client certificates. A frontend that changes hands accepts no request until all changes are
+ * made: a connection verified by the authorities of one listener must never reach another. So does one whose
+ * authorities are too long for the runtime socket, until a reload.
+ */
+function planClients(
+  before: InForce,
+  after: InForce,
+  room: number,
+  { steps, wait }: { readonly steps: Steps; readonly wait: Wait },
+): void {
+  const [old, now] = [before.state.gateways.clients, after.state.gateways.clients];
+  const held = new Set<number>();
+  for (const [number, { scope, pem }] of now) {
+    const last = old.get(number);
+    if (last?.scope === scope && last.pem === pem) continue;
+    const file = innerFiles(number).authorities;
+    if (pem.length > room) {
+      wait('size', file);
+      held.add(number);
+    } else steps.prepare.push({ kind: 'load-authority', file, pem, new: false });
+  }
+  const digests = (clients: typeof now) => clientEntries({ clients }).get('clients') ?? new Map<string, string>();
+  const [last, next] = [digests(old), digests(now)];
+  const isSame = (number: number) => old.get(number)?.scope === now.get(number)?.scope && !held.has(number);
+  const closing: Command[] = [];
+  for (const number of new Set([...old.keys(), ...now.keys()])) {
+    const key = innerName(number);
+    const [from, to] = [last.get(key), next.get(key)];
+    if (from === to && !held.has(number)) continue;
+    const map = 'clients';
+    if (from !== undefined && to !== undefined && isSame(number)) {
+      steps.adjust.push({ kind: 'set-entry', map, key, value: to });
+      continue;
+    }
+    if (from !== undefined) closing.push({ kind: 'delete-entry', map, key });
+    if (to !== undefined && !held.has(number)) steps.adjust.push({ kind: 'add-entry', map, key, value: to });
+  }
+  steps.prepare.unshift(...closing);
+}
+
 function pick(maps: Maps, names: readonly (typeof maps extends Map<infer K, unknown> ? K : never)[]): Maps {
   return new Map(names.map((name) => [name, maps.get(name) ?? new Map<string, string>()]));
 }
@@ -72,4 +119,4 @@ function listBackends(target: Target): readonly string[] {
 const hostUsers = new UserIndex<VirtualHost>(
   ({ rules }) => new Set(rules.flatMap(({ target }) => listBackends(target))),
 );
-const nameUsers = new UserIndex<TlsName>(({ to }) => (typeof to === 'object' ? [to.backend] : []));
+const nameUsers = new UserIndex<TlsName>(({ to }) => (typeof to === 'object' && 'backend' in to ? [to.backend] : []));

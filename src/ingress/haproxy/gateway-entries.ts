@@ -1,10 +1,11 @@
+import { hash } from 'node:crypto';
 import { TooComplex } from './decision-graph.ts';
 import { innerName } from './gateway-names.ts';
 import type { InForce } from './layout.ts';
 import type { MapName, Maps } from './maps.ts';
 import { checkMapValue } from './quote.ts';
 import { routeOf } from './route.ts';
-import { answerSection, type Gateways, type TlsName, type VirtualHost } from './rule.ts';
+import { answerSection, type ClientAuthorities, type Gateways, type TlsName, type VirtualHost } from './rule.ts';
 import { checkKey, compileHost, type HostEntries } from './virtual-host.ts';
 
 /** Map values of a name whose TLS the router terminates, and of one without a route. */
@@ -13,9 +14,11 @@ const rejects = '!';
 
 /** Returns the entries of all listeners, part by part. */
 export function* gatewayEntries(inForce: InForce): Iterable<Maps> {
-  const { hosts, tlsNames } = inForce.state.gateways;
+  const { hosts, tlsNames, endedNames } = inForce.state.gateways;
   for (const key of hosts.keys()) yield hostEntries(inForce, key);
   for (const key of tlsNames.keys()) yield tlsNameEntries(inForce, key);
+  for (const key of endedNames.keys()) yield endedNameEntries(inForce, key);
+  yield clientEntries(inForce.state.gateways);
   yield placeEntries(inForce.state.gateways);
 }
 
@@ -44,11 +47,20 @@ function compile(host: VirtualHost, inForce: InForce): HostEntries {
   }
 }
 
+/** Returns the entries of a name whose TLS the router has terminated. */
+export function endedNameEntries(inForce: InForce, key: string): Maps {
+  const to = inForce.state.gateways.endedNames.get(key)?.to;
+  const isServed = typeof to === 'object' && 'backend' in to && inForce.state.backends.get(to.backend)?.mode === 'tcp';
+  const route = isServed ? routeOf(inForce, to.backend) : undefined;
+  return route === undefined ? new Map() : new Map([['ended-names', new Map([[key, route]])]]);
+}
+
 /** Returns the entries of a name in a ClientHello. */
 export function tlsNameEntries(inForce: InForce, key: string): Maps {
   const name = inForce.state.gateways.tlsNames.get(key);
   if (name === undefined) return new Map();
   const { to } = checkTlsName(name);
+  if (typeof to === 'object' && 'inner' in to) return new Map([['tls-names', new Map([[key, innerName(to.inner)]])]]);
   const isPassed = typeof to === 'object' && inForce.state.backends.get(to.backend)?.mode === 'tcp';
   const value = to === 'end' ? ends : ((isPassed ? routeOf(inForce, to.backend) : undefined) ?? rejects);
   return new Map([['tls-names', new Map([[key, value]])]]);
@@ -61,6 +73,12 @@ export function placeEntries({ places, ports, inner }: Gateways): Maps {
     ['ports', new Map(ports)],
     ['inner', new Map([...inner].map(([place, number]) => [place, innerName(number)]))],
   ]);
+}
+
+/** Returns the entries of frontends that verify client certificates: a digest of the scope and its authorities. */
+export function clientEntries({ clients }: Pick<Gateways, 'clients'>): Maps {
+  const digest = ({ scope, pem }: ClientAuthorities) => hash('sha256', `${scope}\n${pem}`).slice(0, 32);
+  return new Map([['clients', new Map(Array.from(clients, ([number, one]) => [innerName(number), digest(one)]))]]);
 }
 
 /** Returns the valid part of the places. */
@@ -77,6 +95,6 @@ export function siftPlaces(gateways: Gateways): Gateways {
 /** Throws {@link UnfitValue}. */
 export function checkTlsName(name: TlsName): TlsName {
   checkKey(name.key);
-  if (typeof name.to === 'object') checkMapValue('backend', name.to.backend);
+  if (typeof name.to === 'object' && 'backend' in name.to) checkMapValue('backend', name.to.backend);
   return name;
 }

@@ -2,7 +2,16 @@ import { clientCertificates, clientTlsWords } from './client-tls.ts';
 import { allowListRules, limitRules, tenantRules } from './common.ts';
 import { globalHeaders, hygiene, type Loopback, logLines, logNames } from './frontend-parts.ts';
 import { nameRules, placeRules, routeRules, sniRules } from './gateway-lookup.ts';
-import { innerFiles, innerName, innerNumbers, ownInner } from './gateway-names.ts';
+import {
+  type InnerKind,
+  innerFiles,
+  innerKind,
+  innerName,
+  innerNumbers,
+  innerPrefix,
+  isClientKind,
+  ownInner,
+} from './gateway-names.ts';
 import { flagged, letters } from './letters.ts';
 import type { GatewaySettings, Settings } from './model.ts';
 import { networksMap } from './networks.ts';
@@ -23,7 +32,7 @@ export function renderGatewayFrontends(settings: Settings, loopback: Loopback): 
     httpDefaults(settings, gateways),
     plainFrontend(settings, gateways),
     tlsFrontend(settings, gateways),
-    ...innerNumbers(gateways).map((number) => innerFrontend(number, settings, loopback)),
+    ...innerNumbers(gateways).map((number) => innerFrontend(number, innerKind(gateways, number), settings, loopback)),
     ...answers(),
   ];
 }
@@ -63,7 +72,7 @@ export function sharedNames({ gateways, listen }: Settings): string {
   if (gateways === undefined) return '';
   const rule = 'tcp-request content';
   const named = '{ var(txn.site) -m found }';
-  const yields = '{ var(txn.passed) -m found } { var(txn.site) -m sub |* } || { var(txn.passed) -m len 1 }';
+  const yields = `{ var(txn.passed) -m found } { var(txn.site) -m sub |* } || { var(txn.passed) -m len 1 } || { var(txn.passed) -m beg ${innerPrefix} }`;
   const isOpen = `!{ var(txn.route) -m found } || { var(txn.route) -m str ${ceded} }`;
   return `  ${rule} set-var-fmt(txn.site) "${listen.httpsPort}@*|%[var(txn.sni)]" if ${isOpen}
   ${rule} unset-var(txn.site) if !{ var(txn.sni) -m found }
@@ -142,22 +151,55 @@ function ownRules(settings: Settings): string {
 ${clientCertificates(settings)}${globalHeaders(settings)}${ownPlace(settings, 'secure')}${routeRules(settings, { isOwnTls: true })}`;
 }
 
-/** TLS of one place. Sessions resume only within the frontend, because tickets are off and names decide. */
-function innerFrontend(number: number, settings: Settings, loopback: Loopback): string {
+/** Verification of client certificates by kind of frontend. */
+const verification: Readonly<Record<InnerKind, string>> = {
+  http: '',
+  tcp: '',
+  required: 'verify required',
+  optional: 'verify optional crt-ignore-err all ca-ignore-err all',
+};
+
+/**
+ * TLS of one place. HAProxy's cache of sessions, which all frontends share, is off: a session resumes without any
+ * verification of the client. Tickets are valid only for the frontend that issued them. A frontend that verifies
+ * clients issues none, because its authorities change.
+ */
+function innerFrontend(number: number, kind: InnerKind, settings: Settings, loopback: Loopback): string {
   const name = innerName(number);
-  const { list, certificate } = innerFiles(number);
-  const protocols = settings.gateways?.http1Only === true ? 'http/1.1' : 'h2,http/1.1';
+  const { list, certificate, authorities } = innerFiles(number);
+  const isVerifying = isClientKind(kind);
   const words = [
-    loopback.bind(name),
-    `ssl crt ${certificate} crt-list ${list} alpn ${protocols} no-tls-tickets accept-proxy`,
-    ...clientTlsWords(settings),
+    `bind ${loopback.bind(name)} ssl crt ${certificate} crt-list ${list}`,
+    ...(kind === 'tcp' ? [] : [`alpn ${settings.gateways?.http1Only === true ? 'http/1.1' : 'h2,http/1.1'}`]),
+    ...(isVerifying ? [`no-tls-tickets ca-file ${authorities} ${verification[kind]}`] : []),
+    'accept-proxy',
+    ...(isVerifying ? [] : clientTlsWords(settings)),
   ];
   const isOwn = number === ownInner;
-  return `frontend ${name} from ${isOwn ? 'base' : 'gateways'}
-  bind ${words.join(' ')}
-${logLines(settings.log, 'http')}${isOwn ? ownRules(settings) : ''}${useRoute}
+  const base = kind === 'tcp' ? 'tcp' : isOwn ? 'base' : 'gateways';
+  return `frontend ${name} from ${base}
+  ${words.join(' ')}
+${logLines(settings.log, kind === 'tcp' ? 'tcp' : 'http')}${isVerifying ? sameClients : ''}${isOwn ? ownRules(settings) : ''}${kind === 'tcp' ? endedRules(settings) : useRoute}
 backend ${name} from tcp
   server ${name} ${loopback.connect(name)} send-proxy-v2
+`;
+}
+
+/** Closes connections whose client was verified by other authorities than the present ones. */
+const sameClients = `  tcp-request connection set-var(sess.clients) fe_name,map_str(maps/clients.map)
+  tcp-request content set-var(txn.clients) fe_name,map_str(maps/clients.map)
+  tcp-request content reject if !{ var(sess.clients) -m found } || !{ var(txn.clients) -m found } || !{ var(sess.clients),strcmp(txn.clients) eq 0 }
+`;
+
+/** Returns rules for connections whose TLS the frontend has terminated. */
+function endedRules(settings: Settings): string {
+  const rule = 'tcp-request content';
+  const { gateways } = settings;
+  if (gateways === undefined) return '';
+  return `${placeRules(rule, gateways.ports)}  ${rule} set-var(txn.sni) ssl_fc_sni,lower,rtrim(.)
+  ${rule} set-var-fmt(txn.site) "%[var(txn.place)]|%[var(txn.sni)]"
+${nameRules(rule, { key: 'site', result: 'route', map: 'ended-names' })}${passRules(settings)}  use_backend %[var(txn.section)] if { var(txn.section) -m found }
+  default_backend answer_close
 `;
 }
 

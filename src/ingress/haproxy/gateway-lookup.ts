@@ -1,5 +1,6 @@
 import { longestChain, longestValue } from './decision-graph.ts';
 import { logNames, lookUpEvery, setFlags } from './frontend-parts.ts';
+import { innerPrefix } from './gateway-names.ts';
 import type { GatewaySettings, Settings } from './model.ts';
 import { ceded, mark } from './paths.ts';
 import { answerSection } from './rule.ts';
@@ -68,7 +69,7 @@ ${logNames(settings, `!${isState} `)}  http-request allow if !${isState}
 `;
   const steps = `${stepRules}${final}`.repeat(longestChain + 1);
   // Until there is a route, the log names the section that answers without one.
-  return `${shared === undefined ? logNames(settings) : ''}${listenerRules}${shared === undefined ? '' : sharedRules(settings, shared)}${misdirected}${isOwnTls ? misdirectedToRoute : ''}  http-request set-var-fmt(txn.key) "%[var(txn.site)]%[path]/${mark}"
+  return `${shared === undefined ? logNames(settings) : ''}${listenerRules}${shared === undefined ? '' : sharedRules(settings, shared)}${verified}${misdirected}${isOwnTls ? misdirectedToRoute : ''}  http-request set-var-fmt(txn.key) "%[var(txn.site)]%[path]/${mark}"
   http-request set-var(txn.route) str(${answerSection(404)})
   http-request set-var(txn.route) var(txn.key),map_beg(maps/sites.map,${answerSection(404)}) if ${known}
 ${final}
@@ -102,10 +103,18 @@ ${logNames(settings, `!${known} `)}  http-request allow if !${known}
 `;
 }
 
+/** Answers 421 unless the frontend that verifies the client certificates of the host's listener received the request. */
+const verified = `  http-request set-var(txn.frontend) fe_name if { var(txn.listener) -m beg ${innerPrefix} }
+  http-request return status 421 if { var(txn.frontend) -m found } !{ var(txn.listener),field(1,/),strcmp(txn.frontend) eq 0 }
+`;
+
 /** Answers 421 unless the host belongs to the same listener as the TLS server name. */
 const misdirected = `  http-request set-var(txn.sni) ssl_fc_sni,lower,rtrim(.) if { ssl_fc_has_sni }
   http-request set-var-fmt(txn.other) "%[var(txn.place)]|%[var(txn.sni)]" if { var(txn.sni) -m found } !{ var(txn.sni),strcmp(txn.name) eq 0 }
 ${nameRules('http-request', { key: 'other', result: 'owner', map: 'names', when: '{ var(txn.other) -m found }' })}  http-request return status 421 if { var(txn.other) -m found } ${known} !{ var(txn.owner),strcmp(txn.listener) eq 0 }
+  # A connection stays with its listener, also when another one takes over the name or the authorities of clients.
+  http-request set-var(sess.listener) var(txn.listener) if { var(txn.sni) -m found } !{ var(sess.listener) -m found }
+  http-request return status 421 if { var(sess.listener) -m found } ${known} !{ var(sess.listener),strcmp(txn.listener) eq 0 }
 `;
 
 /** Answers 421 for hosts of Routes: with a wildcard certificate, a browser may use the connection for them, too. */

@@ -1,4 +1,22 @@
-import type { GatewaySettings } from './model.ts';
+import type { GatewaySettings, PortSpan } from './model.ts';
+
+/**
+ * Kinds of inner frontends: for requests; for requests with client certificates, which must be valid (`required`) or not
+ * (`optional`); and for connections (`tcp`).
+ */
+export type InnerKind = 'http' | 'required' | 'optional' | 'tcp';
+
+/** Returns the numbers of the inner frontends of each kind. A span may be empty. */
+export function innerSpans({ inner, clients = 0, ended = 0 }: GatewaySettings): Readonly<Record<InnerKind, PortSpan>> {
+  const required = inner + clients;
+  const optional = required + clients;
+  return {
+    http: { from: 1, to: inner },
+    required: { from: inner + 1, to: required },
+    optional: { from: required + 1, to: optional },
+    tcp: { from: optional + 1, to: optional + ended },
+  };
+}
 
 /**
  * Number of the inner frontend for listeners on the router's own port. They do not share the certificates of Routes, so that
@@ -7,16 +25,43 @@ import type { GatewaySettings } from './model.ts';
 export const ownInner = 0;
 
 /** Returns the numbers of the inner frontends. */
-export function innerNumbers({ inner }: GatewaySettings): readonly number[] {
-  return Array.from({ length: inner + 1 }, (_, index) => index);
+export function innerNumbers(settings: GatewaySettings): readonly number[] {
+  return Array.from({ length: innerSpans(settings).tcp.to + 1 }, (_, index) => index);
+}
+
+/** Returns the numbers of the inner frontends that verify client certificates. */
+export function clientNumbers(settings: GatewaySettings): readonly number[] {
+  return innerNumbers(settings).filter((number) => isClientKind(innerKind(settings, number)));
+}
+
+export function innerKind(settings: GatewaySettings, number: number): InnerKind {
+  const { http, required, optional } = innerSpans(settings);
+  if (number <= http.to) return 'http';
+  if (number <= required.to) return 'required';
+  return number <= optional.to ? 'optional' : 'tcp';
+}
+
+export function isClientKind(kind: InnerKind): boolean {
+  return kind === 'required' || kind === 'optional';
 }
 
 /** Returns the name of an inner frontend, and of the backend that leads to it. */
 export function innerName(number: number): string {
-  return `gateway_tls_${number}`;
+  return `${innerPrefix}${number}`;
 }
 
-/** Returns the list of certificates of an inner frontend, and its default certificate. */
-export function innerFiles(number: number): { readonly list: string; readonly certificate: string } {
-  return { list: `certs/inner-${number}.list`, certificate: `certs/inner-${number}.pem` };
+/** Beginning of the names of inner frontends. */
+export const innerPrefix = 'gateway_tls_';
+
+/** Returns the list of certificates of an inner frontend, its default certificate, and its client authorities. */
+export function innerFiles(number: number): {
+  readonly list: string;
+  readonly certificate: string;
+  readonly authorities: string;
+} {
+  return {
+    list: `certs/inner-${number}.list`,
+    certificate: `certs/inner-${number}.pem`,
+    authorities: `certs/inner-${number}.ca.pem`,
+  };
 }

@@ -13,6 +13,7 @@ import {
   sliceSize,
 } from './networks.ts';
 import { UnfitValue } from './quote.ts';
+import { listAuthorities } from './section.ts';
 
 /** Maximum length of a list that is loaded together with its change. Longer lists are loaded in slices beforehand. */
 const shortList = 200;
@@ -91,9 +92,10 @@ export class ListLoader {
         continue;
       }
       backends.set(id, old);
-      const authority = old.http?.tls?.authority;
-      const pem = authority === undefined ? undefined : before.authorities.get(authority);
-      if (authority !== undefined && pem !== undefined && !authorities.has(authority)) authorities.set(authority, pem);
+      for (const authority of listAuthorities(old)) {
+        const pem = before.authorities.get(authority);
+        if (pem !== undefined && !authorities.has(authority)) authorities.set(authority, pem);
+      }
     }
     return { state: { ...wanted, backends: backends.finish(), authorities }, held };
   }

@@ -11,6 +11,8 @@ const gatewayMaps = [
   'places',
   'ports',
   'inner',
+  'clients',
+  'ended-names',
 ] as const;
 type GatewayMap = (typeof gatewayMaps)[number];
 

@@ -6,7 +6,7 @@ import type { Files } from './files.ts';
 import { innerFiles, innerNumbers } from './gateway-names.ts';
 import type { InForce, Layout, Tenancy } from './layout.ts';
 import type { Backend, Certificate, HttpState, Passthrough, Settings, Site } from './model.ts';
-import type { TlsName, VirtualHost } from './rule.ts';
+import type { ClientAuthorities, TlsName, VirtualHost } from './rule.ts';
 import type { ServerLine } from './section.ts';
 import { ShardIndex, sectionIndex, shardCount } from './shards.ts';
 
@@ -37,6 +37,8 @@ interface GatewaysFile {
   readonly places: readonly [string, string][];
   readonly ports: readonly [string, string][];
   readonly inner: readonly [string, number][];
+  readonly clients: readonly [number, ClientAuthorities][];
+  readonly endedNames: readonly TlsName[];
 }
 
 interface ShardFile {
@@ -65,6 +67,8 @@ export function rememberMain({ state, layout }: InForce): Files {
       places: [...state.gateways.places],
       ports: [...state.gateways.ports],
       inner: [...state.gateways.inner],
+      clients: [...state.gateways.clients],
+      endedNames: [...state.gateways.endedNames.values()],
     },
   };
   return new Map([['state/main.json', seal(main)]]);
@@ -127,6 +131,8 @@ export async function recall(folder: string): Promise<InForce | undefined> {
         places: new Map(main.gateways.places),
         ports: new Map(main.gateways.ports),
         inner: new Map(main.gateways.inner),
+        clients: new Map(main.gateways.clients),
+        endedNames: new Map(main.gateways.endedNames.map((name) => [name.key, name])),
         defaults: await recallDefaults(main.settings, pem, defaultCertificate),
       },
     };

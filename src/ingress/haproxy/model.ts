@@ -16,7 +16,10 @@ export interface HttpState {
   readonly backends: ReadonlyMap<string, Backend>;
   /** By {@link Certificate.name}. */
   readonly certificates: ReadonlyMap<string, Certificate>;
-  /** Certificate authorities for servers, as PEM by name. {@link ServerTls.authority} refers to them. */
+  /**
+   * Certificate authorities for servers, and certificates that the router presents to them, as PEM by name.
+   * {@link ServerTls.authority} and {@link VerifiedTls} refer to them.
+   */
   readonly authorities: ReadonlyMap<string, string>;
   /** Listeners that are not the default one. */
   readonly gateways: Gateways;
@@ -288,6 +291,18 @@ export interface Server {
   readonly h2c?: boolean;
   /** Name that its certificate must contain, if there is an authority. */
   readonly verifyHost?: string;
+  /** TLS to this server. Takes precedence over {@link HttpBackend.tls}. */
+  readonly tls?: VerifiedTls;
+}
+
+/** TLS to a server whose certificate is always verified. */
+export interface VerifiedTls {
+  /** TLS server name, which the certificate must contain. */
+  readonly name: string;
+  /** A name of {@link HttpState.authorities}. */
+  readonly authority: string;
+  /** Certificate and key that the router presents: a name of {@link HttpState.authorities}. */
+  readonly certificate?: string;
 }
 
 /** A certificate for hosts selected by SNI. */
@@ -352,6 +367,13 @@ export interface GatewaySettings {
   readonly ports: { readonly http: PortSpan; readonly tls: PortSpan };
   /** Number of frontends that terminate TLS, one for each address and port. The router's own port has one more. */
   readonly inner: number;
+  /**
+   * Number of frontends that require client certificates, one for each address, port and set of authorities, and number
+   * of those that only ask for one. Absent: none.
+   */
+  readonly clients?: number;
+  /** Number of frontends that terminate the TLS of connections without HTTP. Absent: none. */
+  readonly ended?: number;
   /** Never offers HTTP/2 over TLS. */
   readonly http1Only?: true;
 }

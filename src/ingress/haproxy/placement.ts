@@ -5,8 +5,8 @@ import { listEditedNames } from './header-edits.ts';
 import { chooseSpare, type InForce, type Layout, type Tenancy } from './layout.ts';
 import type { Backend } from './model.ts';
 import { routeOf } from './route.ts';
-import { makeSection, type Section, type ServerLine, spareShapes } from './section.ts';
-import { diffEntries, type Steps, type Wait } from './steps.ts';
+import { listAuthorities, makeSection, type Section, type ServerLine, spareShapes } from './section.ts';
+import { diffEntries, type ReloadCause, type Steps, type Wait } from './steps.ts';
 
 /** Result of placing backends. */
 export interface Placed {
@@ -31,18 +31,15 @@ export function placeBackends(
   const old = before.state.backends;
   const renewed = changedKeys(before.state.authorities, authorities);
   const keys = changedKeys(old, wanted);
-  if (renewed.size > 0) {
-    for (const [id, { http }] of wanted)
-      if (http?.tls?.authority !== undefined && renewed.has(http.tls.authority)) keys.add(id);
-  }
+  const isRenewed = (backend: Backend): boolean =>
+    renewed.size > 0 && listAuthorities(backend).some((name) => renewed.has(name));
+  if (renewed.size > 0) for (const [id, backend] of wanted) if (isRenewed(backend)) keys.add(id);
   const changed: Backend[] = [];
   const gone: string[] = [];
   for (const id of keys) {
     const [known, backend] = [old.get(id), wanted.get(id)];
-    const authority = backend?.http?.tls?.authority;
-    const isRenewed = authority !== undefined && renewed.has(authority);
     if (backend === undefined) gone.push(id);
-    else if (isRenewed || known === undefined || !isDeepStrictEqual(known, backend)) changed.push(backend);
+    else if (isRenewed(backend) || known === undefined || !isDeepStrictEqual(known, backend)) changed.push(backend);
   }
   if (changed.length === 0 && gone.length === 0) return { backends: old, layout: before.layout, rerouted: new Set() };
   let isComplete = true;
@@ -108,9 +105,8 @@ class Placement {
   place(id: string, backend: Backend): void {
     const section = this.#sections.get(id);
     const old = this.#before.state.backends.get(id);
-    const authority = backend.http?.tls?.authority;
-    if (authority !== undefined && !this.#authorities.has(authority)) {
-      this.#wait('size', id);
+    if (listAuthorities(backend).some((name) => !this.#authorities.has(name))) {
+      this.#hold('size', id, backend);
       return;
     }
     if (listEditedNames(backend).some((name) => !this.#before.layout.editedHeaders.has(name))) {
@@ -137,13 +133,23 @@ class Placement {
     this.#move(id, backend, makeSection(backend, this.#authorities));
   }
 
+  /**
+   * Lets a backend wait for a reload in its previous form. If that form would send requests to servers that the new one
+   * does not trust, they get 503 instead.
+   */
+  #hold(cause: ReloadCause, id: string, backend: Backend): void {
+    this.#wait(cause, id);
+    const old = this.#before.state.backends.get(id);
+    if (old !== undefined && verifiesMore(old, backend)) this.remove(id);
+  }
+
   /** Moves a backend to a spare section. */
   #move(id: string, backend: Backend, next: Section): void {
     const spares = this.#spares.get(next.shape) ?? [];
     const spare = chooseSpare(spares, this.#tenancies, backend.tenant);
     if (spare === undefined) {
       const common = [...spareShapes.values()].includes(next.shape);
-      this.#wait(common ? 'spares' : 'shape', id);
+      this.#hold(common ? 'spares' : 'shape', id, backend);
       return;
     }
     this.#spares.set(
@@ -212,6 +218,12 @@ class Placement {
       layout: { ...layout, sections: this.#sections, tenancies: this.#tenancies },
     };
   }
+}
+
+/** Returns whether a backend verifies its servers in another way than before. */
+function verifiesMore(before: Backend, now: Backend): boolean {
+  const known = new Set(before.servers.map(({ tls }) => JSON.stringify(tls)));
+  return now.servers.some(({ tls }) => tls !== undefined && !known.has(JSON.stringify(tls)));
 }
 
 /** Returns whether a route of a backend has changed: its own, or one to https. */

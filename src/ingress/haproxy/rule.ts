@@ -12,6 +12,10 @@ export interface Gateways {
   readonly inner: ReadonlyMap<string, number>;
   /** Default certificates of inner frontends, by their number. Absent: the router's. */
   readonly defaults: ReadonlyMap<number, string>;
+  /** Authorities of client certificates, by number of the inner frontend. Absent: it accepts no request. */
+  readonly clients: ReadonlyMap<number, ClientAuthorities>;
+  /** Names whose TLS an inner frontend for connections has terminated, by {@link TlsName.key}. */
+  readonly endedNames: ReadonlyMap<string, TlsName>;
 }
 
 /** No such requests. */
@@ -22,14 +26,26 @@ export const noGateways: Gateways = {
   ports: new Map(),
   inner: new Map(),
   defaults: new Map(),
+  clients: new Map(),
+  endedNames: new Map(),
 };
+
+/** Authorities that verify client certificates. */
+export interface ClientAuthorities {
+  /** Connections verified in one scope are not valid in another. */
+  readonly scope: string;
+  readonly pem: string;
+}
 
 /** A name in a ClientHello. */
 export interface TlsName {
   /** As {@link VirtualHost.key}. */
   readonly key: string;
-  /** `end`: the router terminates TLS. `reject`: no route has the name. Otherwise a backend of mode `tcp`. */
-  readonly to: 'end' | 'reject' | { readonly backend: string };
+  /**
+   * `end`: the inner frontend of the place terminates TLS. `reject`: no route has the name. Otherwise the number of the
+   * inner frontend, or a backend of mode `tcp`.
+   */
+  readonly to: 'end' | 'reject' | { readonly inner: number } | { readonly backend: string };
 }
 
 /** A name of a place where requests arrive, with ordered rules. */
@@ -38,6 +54,8 @@ export interface VirtualHost {
   readonly key: string;
   /** The listener that owns the name, for requests over TLS that was opened for another one. */
   readonly listener: string;
+  /** Number of the only inner frontend whose requests may reach the name, because it verifies their client certificates. */
+  readonly inner?: number;
   /** In order of precedence. Empty: every request gets 404. */
   readonly rules: readonly Rule[];
 }

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { LRUCache } from 'lru-cache';
 import { exchangeLines } from './exchange.ts';
 import { cookieFormat, isBare, isPlain, withoutCookie } from './features.ts';
-import type { Backend, HeaderAction, HttpBackend, Server } from './model.ts';
+import type { Backend, HeaderAction, HttpBackend, Server, VerifiedTls } from './model.ts';
 import { checkName, checkToken, fileName, hopHeader, quoteHeaderValue, quoteWord, UnfitValue } from './quote.ts';
 import { serverName } from './server-name.ts';
 
@@ -53,7 +53,11 @@ export function makeSection(backend: Backend, authorities: ReadonlyMap<string, s
   const servers = new Map<string, ServerLine>();
   const options = serverOptions(backend, authorities);
   for (const server of backend.servers) {
-    const line = serverLine(server, backend, options);
+    const line = serverLine(
+      server,
+      backend,
+      server.tls === undefined ? options : verifiedOptions(server.tls, backend, authorities),
+    );
     servers.set(line.name, line);
   }
   const shape = shapeOf(backend);
@@ -85,8 +89,10 @@ function serverLine(server: Server, backend: Backend, options: string): ServerLi
   if (!Number.isInteger(server.weight) || server.weight < 0 || server.weight > 256) {
     throw new UnfitValue(`server ${server.id}: weight ${server.weight} is not 0–256`);
   }
-  const protocol = server.h2c === true && backend.http?.tls === undefined ? ' proto h2' : '';
-  const verifiesHost = server.verifyHost !== undefined && backend.http?.tls?.authority !== undefined;
+  const isPlain = backend.http?.tls === undefined && server.tls === undefined;
+  const protocol = server.h2c === true && isPlain ? ' proto h2' : '';
+  const verifiesHost =
+    server.tls === undefined && server.verifyHost !== undefined && backend.http?.tls?.authority !== undefined;
   const host = server.address.family === 6 ? `[${server.address.text}]` : server.address.text;
   return {
     name: serverName(server.id),
@@ -108,7 +114,7 @@ const defaultInterval = 5000;
  */
 function serverOptions(backend: Backend, authorities: ReadonlyMap<string, string>): string {
   // Zero disables checks, but HAProxy rejects an interval of zero.
-  const words = [`check inter ${milliseconds(backend.checkInterval || defaultInterval)}`];
+  const words = [checkWords(backend)];
   const tls = backend.http?.tls;
   if (tls !== undefined) {
     words.push('ssl alpn h2,http/1.1');
@@ -116,6 +122,40 @@ function serverOptions(backend: Backend, authorities: ReadonlyMap<string, string
     else words.push(`verify required ca-file ${authorityFile(tls.authority, authorities.get(tls.authority) ?? '')}`);
   }
   return words.join(' ');
+}
+
+function checkWords({ checkInterval }: Backend): string {
+  return `check inter ${milliseconds(checkInterval || defaultInterval)}`;
+}
+
+/**
+ * With `sni`, HAProxy verifies that name for requests and ignores `verifyhost`, which applies to health checks (2.6 to
+ * 3.4).
+ */
+function verifiedOptions(
+  { name, authority, certificate }: VerifiedTls,
+  backend: Backend,
+  authorities: ReadonlyMap<string, string>,
+): string {
+  const host = checkName('server name', name);
+  const fileOf = (one: string) => authorityFile(one, authorities.get(one) ?? '');
+  return [
+    checkWords(backend),
+    `ssl${backend.mode === 'http' ? ' alpn h2,http/1.1' : ''}`,
+    `verify required ca-file ${fileOf(authority)} sni str(${host}) check-sni ${host} verifyhost ${host}`,
+    ...(certificate === undefined ? [] : [`crt ${fileOf(certificate)}`]),
+  ].join(' ');
+}
+
+/** Returns the names of {@link HttpState.authorities} that a backend uses. */
+export function listAuthorities({ http, servers }: Backend): readonly string[] {
+  const names = new Set(http?.tls?.authority === undefined ? [] : [http.tls.authority]);
+  for (const { tls } of servers) {
+    if (tls === undefined) continue;
+    names.add(tls.authority);
+    if (tls.certificate !== undefined) names.add(tls.certificate);
+  }
+  return [...names];
 }
 
 /**

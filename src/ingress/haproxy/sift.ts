@@ -8,7 +8,7 @@ import { backendLists, checkNetworks } from './networks.ts';
 import { guardEntries, plainEntries, secureEntries } from './paths.ts';
 import { checkHost, UnfitValue } from './quote.ts';
 import type { TlsName, VirtualHost } from './rule.ts';
-import { checkAuthorityName, makeSection } from './section.ts';
+import { checkAuthorityName, listAuthorities, makeSection } from './section.ts';
 import { UserIndex } from './user-index.ts';
 import { checkHostRules } from './virtual-host.ts';
 
@@ -77,6 +77,7 @@ export function siftState(
         ...siftPlaces(state.gateways),
         hosts: sift('virtual host', state.gateways.hosts, checkHostRules),
         tlsNames: sift('TLS name', state.gateways.tlsNames, (name) => void checkTlsName(name)),
+        endedNames: sift('TLS name', state.gateways.endedNames, (name) => void checkTlsName(name)),
       },
     },
     refused,
@@ -89,7 +90,9 @@ function without<V>(parts: ReadonlyMap<string, V>, names: ReadonlySet<string>): 
   return left.finish();
 }
 
-const authorityUsers = new UserIndex<Backend>(({ http }) => (http?.tls?.authority === undefined ? [] : [anyAuthority]));
+const authorityUsers = new UserIndex<Backend>((backend) =>
+  listAuthorities(backend).length === 0 ? [] : [anyAuthority],
+);
 const anyAuthority = '*';
 
 /** Returns the backends whose authority does not exist. */
@@ -98,8 +101,8 @@ function* findOrphans(
   authorities: ReadonlyMap<string, string>,
 ): Iterable<string> {
   for (const id of authorityUsers.find(backends, new Set([anyAuthority]))) {
-    const authority = backends.get(id)?.http?.tls?.authority;
-    if (authority !== undefined && !authorities.has(authority)) yield id;
+    const backend = backends.get(id);
+    if (backend !== undefined && listAuthorities(backend).some((name) => !authorities.has(name))) yield id;
   }
 }
 

@@ -1,4 +1,5 @@
 import { type Candidate, DecisionGraph, type GraphEntries, testsOf } from './decision-graph.ts';
+import { innerName } from './gateway-names.ts';
 import { mark } from './paths.ts';
 import { checkHost, checkMapValue, checkPath, checkPrefixKey, UnfitValue } from './quote.ts';
 import { makeRedirect } from './redirects.ts';
@@ -51,8 +52,13 @@ export function compileHost(host: VirtualHost, routeOf: RouteOfBackend): HostEnt
     checkPrefixKey(`${host.key}${path}/${mark}`);
     paths.set(key, graph.build(index.find(path, isExact)));
   }
-  const names = new Map([[host.key, checkMapValue('listener', host.listener)]]);
+  const names = new Map([[host.key, checkMapValue('listener', listenerValue(host))]]);
   return { names, paths, redirects, ...graph.entries };
+}
+
+/** Returns the value of a name: the listener, after the inner frontend that the name requires. */
+function listenerValue({ inner, listener }: VirtualHost): string {
+  return inner === undefined ? listener : `${innerName(inner)}/${listener}`;
 }
 
 /**

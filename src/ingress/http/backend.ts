@@ -1,9 +1,17 @@
 import { createHash } from 'node:crypto';
 import { type Endpoint, type EndpointFinder, listIdled, usedState } from '../backends/endpoints.ts';
-import type { Backend, BackendRedirect, Balance, HttpBackend, Server, StickyCookie } from '../haproxy/model.ts';
+import type {
+  Backend,
+  BackendRedirect,
+  Balance,
+  HttpBackend,
+  Server,
+  StickyCookie,
+  VerifiedTls,
+} from '../haproxy/model.ts';
 import type { CookieDemand, Group } from '../intent/group.ts';
 import type { Filters, HeaderChange, Redirect } from '../intent/match.ts';
-import type { ServiceShare } from '../intent/service-share.ts';
+import type { ServiceShare, ShareTls } from '../intent/service-share.ts';
 import type { SiteDemand, SiteOwner } from '../intent/site-request.ts';
 import { rewriteOf } from './rewrite.ts';
 import { type Termination, terminationOf } from './termination.ts';
@@ -199,7 +207,7 @@ function makeServers(
   const largest = Math.max(0, ...active.map(({ share, endpoints }) => share.weight / endpoints.length));
   // The object's own authority takes precedence; otherwise the service CA signs for the Service's name.
   const verifiesService = tls !== undefined && tls.authorities === undefined && tls.isUnverified !== true;
-  const speaksPlainHttp = !isPassthrough && tls === undefined;
+  const speaksHttp = !isPassthrough && tls === undefined;
   const servers = new Map<string, Server>();
   for (const { share, endpoints } of found) {
     // HTTP keeps servers without a share, for clients whose cookie names them.
@@ -210,6 +218,7 @@ function makeServers(
     for (const endpoint of endpoints) {
       const id = serverIdOf(share, endpoint);
       const { address, port, appProtocol } = endpoint;
+      const ownTls = share.tls === undefined ? {} : { tls: makeTls(share.tls) };
       const verifyHost = verifiesService ? `${share.service}.${meta.namespace}.svc` : undefined;
       servers.set(id, {
         id,
@@ -217,12 +226,30 @@ function makeServers(
         port,
         weight,
         checked: checked && weight > 0 && endpoint.isIdled !== true,
-        ...(speaksPlainHttp && (isH2c === true || isHttp2(appProtocol)) && { h2c: true }),
+        ...ownTls,
+        ...(speaksHttp && share.tls === undefined && (isH2c === true || isHttp2(appProtocol)) && { h2c: true }),
         ...(verifyHost !== undefined && { verifyHost }),
       });
     }
   }
   return [...servers.values()];
+}
+
+function makeTls({ name, authority, certificate }: ShareTls): VerifiedTls {
+  return {
+    name,
+    authority: authority.name,
+    ...(certificate !== undefined && { certificate: certificate.name }),
+  };
+}
+
+/** Returns the certificates that the shares of a demand name, by name. */
+export function listShareCertificates({ groups }: SiteDemand): ReadonlyMap<string, string> {
+  const found = new Map<string, string>();
+  for (const { tls } of groups.flatMap(({ shares }) => shares)) {
+    for (const one of [tls?.authority, tls?.certificate]) if (one !== undefined) found.set(one.name, one.pem);
+  }
+  return found;
 }
 
 function isHttp2(appProtocol: string | undefined): boolean {

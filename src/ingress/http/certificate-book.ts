@@ -6,9 +6,11 @@ import type { SiteTls } from '../intent/site-request.ts';
 import type { Secret } from '../objects/secret.ts';
 import { checkAuthorities, checkKeyPair, type KeyLimits, type KeyPair, usualKeys } from './certificate.ts';
 
-/** State of a Secret that an object refers to. */
+/** State of a Secret or ConfigMap that an object refers to. */
 export type SecretState =
   | { readonly state: 'found'; readonly secret: Secret }
+  /** A ConfigMap, with its value of `ca.crt`. */
+  | { readonly state: 'configMap'; readonly authorities: string | undefined }
   /** Not received yet. */
   | { readonly state: 'waiting' }
   | { readonly state: 'missing' }
@@ -16,7 +18,7 @@ export type SecretState =
   /** The router may not read it (SubjectAccessReview). */
   | { readonly state: 'forbidden' };
 
-/** Looks up a Secret by `NAMESPACE/NAME`. */
+/** Looks up a Secret by `NAMESPACE/NAME`, or a ConfigMap by `ConfigMap NAMESPACE/NAME`. */
 export type SecretLookup = (key: string) => SecretState;
 
 /** Why the certificates of a request prevent it from being served, with OpenShift's reasons. */
@@ -123,6 +125,7 @@ export class CertificateBook {
           message: `${where}: the Secret has not been read yet`,
           isWaiting: true,
         };
+      case 'configMap':
       case 'missing':
         return {
           reason: 'ExternalCertificateGetFailed',

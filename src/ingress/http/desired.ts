@@ -174,11 +174,12 @@ export class SitePlanner {
 
   /**
    * @param changes since the last call
-   * @param secrets names (`NAMESPACE/NAME`) of Secrets that changed
+   * @param secrets keys of Secrets (`NAMESPACE/NAME`) and ConfigMaps (`ConfigMap NAMESPACE/NAME`) that changed
    */
   compute(changes: ChangedObjects, secrets: ReadonlySet<string>): DesiredSites {
     const changed = this.#sources.map(
-      (source) => [source, [...source.listChanged(this.#desired === undefined ? undefined : changes)]] as const,
+      (source) =>
+        [source, [...source.listChanged(this.#desired === undefined ? undefined : changes, secrets)]] as const,
     );
     const listeners = this.#sources.flatMap((source) => [...(source.listListeners?.() ?? [])]);
     this.#gateways.setListeners(listeners);
@@ -303,6 +304,12 @@ export class SitePlanner {
       const backend = gateway.backends.get(id);
       if (backend === undefined) backends.delete(id);
       else backends.set(id, backend);
+    }
+    const named = before?.gateway.authorities ?? noGatewayPlan.authorities;
+    for (const name of changedKeys(named, gateway.authorities)) {
+      const pem = gateway.authorities.get(name);
+      if (pem === undefined) authorities.delete(name);
+      else authorities.set(name, pem);
     }
     const decided = groups.finish();
     this.#groups = decided;

@@ -67,11 +67,13 @@ export function findUnfit(rules: readonly Rule[]): string | undefined {
  * the rules of the name itself, then those of wildcards above it.
  *
  * @param rulesOf the rules of a listener by pattern
+ * @param innerOf the inner frontend that verifies the client certificates of a listener
  */
 export function makeHost(
   place: Place,
   pattern: string,
   rulesOf: (listener: SiteListener) => ReadonlyMap<string, NameRules>,
+  innerOf: (listener: SiteListener) => number | undefined = () => undefined,
 ): VirtualHost | undefined {
   const owner = [...place.listeners.keys()].filter((own) => covers(own, pattern)).sort(bySpecificity)[0];
   const listener = owner === undefined ? undefined : place.listeners.get(owner);
@@ -88,7 +90,13 @@ export function makeHost(
   }
   while (parts.length > 1 && !compiles(parts.flat())) parts.pop();
   const [first = []] = parts;
-  return { key: `${place.name}|${pattern}`, listener: listener.id, rules: parts.length > 1 ? parts.flat() : first };
+  const inner = innerOf(listener);
+  return {
+    key: `${place.name}|${pattern}`,
+    listener: listener.id,
+    ...(inner !== undefined && { inner }),
+    rules: parts.length > 1 ? parts.flat() : first,
+  };
 }
 
 /** Returns a name and the wildcards above it, most specific first. */

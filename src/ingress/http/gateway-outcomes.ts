@@ -9,6 +9,8 @@ export class GatewayOutcomes {
   #served = new MapDraft<SiteRequest, ServedSite>(new Map());
   #refused = new MapDraft<SiteRequest, RefusedAtListener>(new Map());
   #backends = new MapDraft<string, Backend>(new Map());
+  /** CA and client certificates of backends by name, with the number of demands that use them. */
+  readonly #authorities = new Map<string, { readonly pem: string; users: number }>();
   /** Number of served requests by demand: they share backends. */
   readonly #users = new Map<SiteDemand, number>();
 
@@ -17,7 +19,9 @@ export class GatewayOutcomes {
     const { request, demand, backends } = one;
     this.drop(request);
     this.#served.set(request, one);
-    this.#users.set(demand, (this.#users.get(demand) ?? 0) + 1);
+    const users = this.#users.get(demand) ?? 0;
+    this.#users.set(demand, users + 1);
+    if (users === 0) this.#hold(one);
     for (const backend of backends) if (used.has(backend.id)) this.#backends.set(backend.id, backend);
   }
 
@@ -38,6 +42,7 @@ export class GatewayOutcomes {
       return;
     }
     this.#users.delete(known.demand);
+    this.#release(known);
     // Another version of the object may have replaced the backend already.
     for (const backend of known.backends)
       if (this.#backends.get(backend.id) === backend) this.#backends.delete(backend.id);
@@ -48,11 +53,30 @@ export class GatewayOutcomes {
     readonly served: ReadonlyMap<SiteRequest, ServedSite>;
     readonly refused: ReadonlyMap<SiteRequest, RefusedAtListener>;
     readonly backends: ReadonlyMap<string, Backend>;
+    readonly authorities: ReadonlyMap<string, string>;
   } {
     const [served, refused, backends] = [this.#served.finish(), this.#refused.finish(), this.#backends.finish()];
     this.#served = new MapDraft(served);
     this.#refused = new MapDraft(refused);
     this.#backends = new MapDraft(backends);
-    return { served, refused, backends };
+    const authorities = new Map(Array.from(this.#authorities, ([name, { pem }]) => [name, pem]));
+    return { served, refused, backends, authorities };
+  }
+
+  #hold({ authorities }: ServedSite): void {
+    for (const [name, pem] of authorities) {
+      const users = this.#authorities.get(name)?.users ?? 0;
+      // Of two versions of an object, the newer one counts.
+      this.#authorities.set(name, { pem, users: users + 1 });
+    }
+  }
+
+  #release({ authorities }: ServedSite): void {
+    for (const name of authorities.keys()) {
+      const known = this.#authorities.get(name);
+      if (known === undefined) continue;
+      known.users--;
+      if (known.users === 0) this.#authorities.delete(name);
+    }
   }
 }

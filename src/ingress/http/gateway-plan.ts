@@ -9,6 +9,8 @@ import type { ServedSite } from './served-site.ts';
 export interface GatewayPlan {
   readonly gateways: Gateways;
   readonly backends: ReadonlyMap<string, Backend>;
+  /** CA and client certificates of backends by name. */
+  readonly authorities: ReadonlyMap<string, string>;
   readonly certificates: readonly Certificate[];
   /** Their host is a pattern: a host, `*.` and a domain for all names below it, or `*`. */
   readonly served: readonly ServedSite[];
@@ -21,6 +23,7 @@ export interface GatewayPlan {
 export const noGatewayPlan: GatewayPlan = {
   gateways: noGateways,
   backends: new Map(),
+  authorities: new Map(),
   certificates: [],
   served: [],
   refused: [],

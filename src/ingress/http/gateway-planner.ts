@@ -2,7 +2,7 @@ import { isDeepStrictEqual } from 'node:util';
 import { MapDraft } from '../../base/model/layered-map.ts';
 import { byAge } from '../claims/order.ts';
 import type { Certificate } from '../haproxy/model.ts';
-import type { Gateways, TlsName, VirtualHost } from '../haproxy/rule.ts';
+import type { ClientAuthorities, Gateways, TlsName, VirtualHost } from '../haproxy/rule.ts';
 import type { ListenerId, SiteListener } from '../intent/listener.ts';
 import type { SiteRequest } from '../intent/site-request.ts';
 import type { CertificateBook } from './certificate-book.ts';
@@ -11,8 +11,9 @@ import { GatewayOutcomes } from './gateway-outcomes.ts';
 import { findPlaces, type Place, type Places, patternOf } from './gateway-places.ts';
 import { type GatewayPlan, type ListenerVerdict, noGatewayPlan, type RefusedAtListener } from './gateway-plan.ts';
 import { requestPattern } from './gateway-rules.ts';
-import { endsTls, type GatewayPlanSettings, GatewaySlots } from './gateway-slots.ts';
-import { type CheckedListener, checkListener, listCertificates, listTlsNames } from './gateway-tls.ts';
+import { type GatewayPlanSettings, GatewaySlots } from './gateway-slots.ts';
+import { type CheckedListener, checkListener, listCertificates, listEndedNames, listTlsNames } from './gateway-tls.ts';
+import { listScopes, scopeOf } from './inner-scopes.ts';
 import { type PreparerParts, RequestPreparer } from './request-preparer.ts';
 
 /** Dependencies of the planner. */
@@ -103,12 +104,14 @@ export class GatewayPlanner {
       if (before.has(id) !== this.#listeners.has(id)) this.#touchListener(id);
     }
     for (const one of all) {
-      if (before.get(one.id)?.tls?.end !== one.tls?.end) this.#forgetListener(one.id);
+      const known = before.get(one.id);
+      if (known?.tls?.end !== one.tls?.end || known?.protocol !== one.protocol) this.#forgetListener(one.id);
       if (before.get(one.id)?.tls !== one.tls || !this.#checked.has(one.id))
         this.#checked.set(one.id, checkListener(one, this.#parts.book, this.#checked.get(one.id)));
     }
     for (const id of this.#checked.keys()) if (!this.#listeners.has(id)) this.#checked.delete(id);
     this.#places = findPlaces(all);
+    this.#slots?.assign(this.#places.places);
     this.#isChanged = true;
   }
 
@@ -144,7 +147,7 @@ export class GatewayPlanner {
     const requests = [...(this.#requests.get(id)?.get(pattern) ?? [])];
     const rules = this.#rules.get(id) ?? new Map<string, NameRules>();
     this.#rules.set(id, rules);
-    const isPassthrough = this.#listeners.get(id)?.tls?.end === 'endpoint';
+    const isPassthrough = isForConnections(this.#listeners.get(id));
     for (const request of requests) this.#preparer.prepare(request, isPassthrough, isRefused(request));
     if (requests.length === 0) {
       rules.delete(pattern);
@@ -178,10 +181,16 @@ export class GatewayPlanner {
   #planHost(place: Place, pattern: string): string {
     const key = `${place.name}|${pattern}`;
     const isListed = [...place.listeners.values()].some(
-      (one) =>
-        one.tls?.end !== 'endpoint' && (patternOf(one) === pattern || this.#rules.get(one.id)?.has(pattern) === true),
+      (one) => !isForConnections(one) && (patternOf(one) === pattern || this.#rules.get(one.id)?.has(pattern) === true),
     );
-    const host = isListed ? makeHost(place, pattern, ({ id }) => this.#rules.get(id) ?? new Map()) : undefined;
+    const host = isListed
+      ? makeHost(
+          place,
+          pattern,
+          ({ id }) => this.#rules.get(id) ?? new Map(),
+          (one) => this.#findOwnInner(place, one),
+        )
+      : undefined;
     if (host === undefined) this.#hosts.delete(key);
     else if (!isSameHost(this.#hosts.get(key), host)) this.#hosts.set(key, host);
     return key;
@@ -190,7 +199,7 @@ export class GatewayPlanner {
   #listPatterns({ listeners }: Place): ReadonlySet<string> {
     const patterns = new Set<string>();
     for (const listener of listeners.values()) {
-      if (listener.tls?.end === 'endpoint') continue;
+      if (isForConnections(listener)) continue;
       patterns.add(patternOf(listener));
       for (const pattern of this.#rules.get(listener.id)?.keys() ?? []) patterns.add(pattern);
     }
@@ -199,16 +208,23 @@ export class GatewayPlanner {
 
   #assemble(slots: GatewaySlots): GatewayPlan {
     const { places } = this.#places;
-    slots.assign(places);
     const certificates: Certificate[] = [];
     const defaults = new Map<number, string>();
-    for (const place of places.filter(endsTls)) {
-      const inner = slots.inner.get(place.name);
+    const usual = new Map<string, number>();
+    const clients = new Map<number, ClientAuthorities>();
+    for (const scope of places.flatMap(listScopes)) {
+      const { place, key, kind } = scope;
+      const inner = slots.inner.get(key);
       if (inner === undefined) continue;
-      const found = listCertificates(place, (id) => this.#checked.get(id), inner, this.#parts.hasHttp2);
+      const found = listCertificates(scope, (id) => this.#checked.get(id), inner, this.#parts.hasHttp2);
       certificates.push(...found.certificates);
       if (found.usual !== undefined) defaults.set(inner, found.usual);
+      if (kind === 'http') usual.set(place.name, inner);
+      const [listener] = scope.listeners.values();
+      const pem = listener?.tls?.clients?.pem;
+      if (pem !== undefined) clients.set(inner, { scope: key, pem });
     }
+    const endedNames = places.flatMap((place) => listEndedNames(place, (one) => this.#listPassed(one)));
     const tlsNames = places
       .filter(({ isTls }) => isTls)
       .flatMap((place) =>
@@ -216,23 +232,26 @@ export class GatewayPlanner {
           place,
           (one) => this.#listPassed(one),
           ({ id }) => this.#checked.get(id)?.problem === undefined,
+          (one) => this.#findOwnInner(place, one),
         ),
       );
     const planned = this.#hosts.finish();
     this.#hosts = new MapDraft(planned);
     const hosts = new MapDraft(planned);
-    const names = new Map(tlsNames.map((name): [string, TlsName] => [name.key, this.#sameName(name)]));
+    const names = new Map(tlsNames.map((name): [string, TlsName] => [name.key, this.#sameName('tlsNames', name)]));
     if (this.#yieldsRest) for (const place of places) if (slots.isShared(place)) this.#yieldRest(place, hosts, names);
     const gateways: Gateways = {
       hosts: hosts.finish(),
       tlsNames: names,
+      endedNames: new Map(endedNames.map((name): [string, TlsName] => [name.key, this.#sameName('endedNames', name)])),
       places: new Map(places.flatMap(({ at, name }) => at.map((one): [string, string] => [one, name]))),
       ports: slots.ports,
-      inner: slots.inner,
+      inner: usual,
       defaults,
+      clients,
     };
     const listeners = [...this.#listeners.values()].map((one) => this.#judgeListener(one, slots));
-    const { served, refused, backends } = this.#outcomes.list();
+    const { served, refused, backends, authorities } = this.#outcomes.list();
     let lists: Pick<GatewayPlan, 'served' | 'refused'> | undefined;
     // On demand: only reports need the lists.
     const list = () => {
@@ -243,6 +262,7 @@ export class GatewayPlanner {
       gateways,
       certificates,
       backends,
+      authorities,
       listeners,
       translations: slots.translations,
       get served() {
@@ -268,16 +288,22 @@ export class GatewayPlanner {
     if (listener === undefined || (hosts.get(rest)?.rules.length ?? 0) > 0) return;
     for (const { key, listener: owner, rules } of hosts.values())
       if (owner === listener.id && key.startsWith(`${name}|`) && rules.length === 0) hosts.delete(key);
-    const isEnd = isTls && names.get(rest)?.to === 'end';
+    const to = isTls ? names.get(rest)?.to : undefined;
     if (isTls && listener.tls?.end === 'router') names.delete(rest);
-    if (!isEnd) return;
+    if (to !== 'end' && !(typeof to === 'object' && 'inner' in to)) return;
     for (const { key, listener: owner } of hosts.values())
       if (owner === listener.id && key.startsWith(`${name}|`) && !names.has(key))
-        names.set(key, this.#sameName({ key, to: 'end' }));
+        names.set(key, this.#sameName('tlsNames', { key, to }));
   }
 
-  #sameName(name: TlsName): TlsName {
-    const known = this.#plan.gateways.tlsNames.get(name.key);
+  /** Returns the inner frontend of a listener that does not share that of its place; 0 if there are not enough. */
+  #findOwnInner(place: Place, listener: SiteListener): number | undefined {
+    const scope = scopeOf(place, listener);
+    return scope === undefined || scope === place.name ? undefined : (this.#slots?.inner.get(scope) ?? 0);
+  }
+
+  #sameName(kind: 'tlsNames' | 'endedNames', name: TlsName): TlsName {
+    const known = this.#plan.gateways[kind].get(name.key);
     return known !== undefined && isDeepStrictEqual(known.to, name.to) ? known : name;
   }
 
@@ -313,11 +339,16 @@ export class GatewayPlanner {
     if (problem !== undefined) return { listener, reason: 'InvalidCertificateRef', message: problem };
     for (const place of this.#places.places) {
       if (place.listeners.get(patternOf(listener)) !== listener) continue;
-      const lack = slots.findLack(place);
+      const lack = slots.findLack(place, listener);
       if (lack !== undefined) return unavailable(lack);
     }
     return { listener };
   }
+}
+
+/** Returns whether a listener forwards connections without interpreting requests. */
+function isForConnections(listener: SiteListener | undefined): boolean {
+  return listener?.protocol === 'TLS';
 }
 
 function tooComplex(request: SiteRequest): RefusedAtListener {
@@ -330,6 +361,7 @@ function isSameHost(one: VirtualHost | undefined, other: VirtualHost): boolean {
   return (
     one !== undefined &&
     one.listener === other.listener &&
+    one.inner === other.inner &&
     one.rules.length === other.rules.length &&
     one.rules.every((rule, index) => rule === other.rules[index])
   );

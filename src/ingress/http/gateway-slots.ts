@@ -1,6 +1,8 @@
-import { ownInner } from '../haproxy/gateway-names.ts';
+import { innerSpans, ownInner } from '../haproxy/gateway-names.ts';
 import type { GatewaySettings } from '../haproxy/model.ts';
+import type { SiteListener } from '../intent/listener.ts';
 import { assignSlots, type Place } from './gateway-places.ts';
+import { listScopes, scopeOf } from './inner-scopes.ts';
 
 /** Settings of listeners that are not the default one. */
 export interface GatewayPlanSettings extends GatewaySettings {
@@ -31,7 +33,7 @@ export class GatewaySlots {
 
   /** Assigns slots. A place keeps its slot. */
   assign(places: readonly Place[]): void {
-    const { ports, inner } = this.#settings;
+    const { ports } = this.#settings;
     this.#apart = places.filter((place) => !this.isShared(place));
     const plain = this.#apart.filter(({ isTls }) => !isTls);
     const secure = this.#apart.filter(({ isTls }) => isTls);
@@ -39,9 +41,19 @@ export class GatewaySlots {
       ...assignSlots(plain.map(kindOf), ports.http, this.#ports),
       ...assignSlots(secure.map(kindOf), ports.tls, this.#ports),
     ]);
-    const ending = secure.filter(endsTls).map(({ name }) => name);
-    this.#inner = assignSlots(ending, { from: 1, to: inner }, this.#inner);
-    this.#own = places.find((place) => place.isTls && this.isShared(place) && endsTls(place))?.name;
+    const spans = innerSpans(this.#settings);
+    const scopes = places.flatMap(listScopes).filter(({ kind, place }) => kind !== 'http' || !this.isShared(place));
+    const assigned = innerKinds.flatMap((kind) => [
+      ...assignSlots(
+        scopes.filter((scope) => scope.kind === kind).map(({ key }) => key),
+        spans[kind],
+        this.#inner,
+      ),
+    ]);
+    this.#inner = new Map(assigned);
+    this.#own = places.find(
+      (place) => place.isTls && this.isShared(place) && listScopes(place).some(({ kind }) => kind === 'http'),
+    )?.name;
   }
 
   /** Returns whether a place is the agent's own port on the addresses of the node. */
@@ -50,7 +62,7 @@ export class GatewaySlots {
     return at.length === 1 && at[0] === `${port}@*` && port === (isTls ? https : http);
   }
 
-  /** Inner frontends by name of the place. */
+  /** Inner frontends by key of their scope. */
   get inner(): ReadonlyMap<string, number> {
     return this.#own === undefined ? this.#inner : new Map([...this.#inner, [this.#own, ownInner]]);
   }
@@ -76,12 +88,13 @@ export class GatewaySlots {
     });
   }
 
-  /** Returns the reason why a place cannot receive requests, or undefined. */
-  findLack(place: Place): string | undefined {
-    if (this.isShared(place)) return undefined;
-    if (!this.#ports.has(kindOf(place))) return 'the router has no more ports for listeners';
-    if (endsTls(place) && !this.#inner.has(place.name)) return 'the router has no more frontends for TLS';
-    return undefined;
+  /** Returns the reason why a listener cannot receive requests at a place, or undefined. */
+  findLack(place: Place, listener: SiteListener): string | undefined {
+    const isShared = this.isShared(place);
+    if (!isShared && !this.#ports.has(kindOf(place))) return 'the router has no more ports for listeners';
+    const scope = scopeOf(place, listener);
+    if (scope === undefined || (isShared && scope === place.name) || this.#inner.has(scope)) return undefined;
+    return 'the router has no more frontends for TLS';
   }
 }
 
@@ -89,7 +102,4 @@ function kindOf({ isTls, port }: Place): string {
   return `${isTls ? 'tls' : 'http'} ${port}`;
 }
 
-/** Returns whether the router terminates TLS for any listener of a place. */
-export function endsTls({ listeners }: Place): boolean {
-  return [...listeners.values()].some(({ tls }) => tls?.end === 'router');
-}
+const innerKinds = ['http', 'required', 'optional', 'tcp'] as const;

@@ -6,6 +6,7 @@ import type { KeyPair } from './certificate.ts';
 import type { CertificateBook } from './certificate-book.ts';
 import { bySpecificity } from './gateway-hosts.ts';
 import { type Place, patternOf } from './gateway-places.ts';
+import type { InnerScope } from './inner-scopes.ts';
 
 /** A listener whose TLS the router terminates, with its valid certificates or the reason why it has none. */
 export interface CheckedListener {
@@ -44,14 +45,14 @@ export interface PlaceCertificates {
 }
 
 /**
- * Returns the certificates of a place. The first certificate of a listener is used for its hostname, and all are used
+ * Returns the certificates of the listeners that share a frontend. The first certificate of a listener is used for its hostname, and all are used
  * for the names that they contain within it. HAProxy selects wildcards of one label only, so names with more labels
  * get the default certificate of the place.
  *
  * @param inner number of the inner frontend
  */
 export function listCertificates(
-  place: Place,
+  scope: Pick<InnerScope, 'listeners'>,
   checkedOf: (id: ListenerId) => CheckedListener | undefined,
   inner: number,
   http2: boolean,
@@ -59,7 +60,7 @@ export function listCertificates(
   const taken = new Set<string>();
   const certificates: Certificate[] = [];
   let usual: string | undefined;
-  const listeners = [...place.listeners].sort(([one], [other]) => bySpecificity(one, other));
+  const listeners = [...scope.listeners].sort(([one], [other]) => bySpecificity(one, other));
   for (const [pattern, { id }] of listeners) {
     for (const [index, { pem, fingerprint }] of (checkedOf(id)?.keyPairs ?? []).entries()) {
       const own = listNames(pem).filter((name) => pattern === '*' || isWithin(name, pattern));
@@ -95,22 +96,44 @@ export function listTlsNames(
   place: Place,
   backendsOf: (listener: SiteListener) => ReadonlyMap<string, string>,
   isServed: (listener: SiteListener) => boolean,
+  innerOf: (listener: SiteListener) => number | undefined,
 ): readonly TlsName[] {
   const names = new Map<string, TlsName>();
   for (const listener of place.listeners.values()) {
     const key = `${place.name}|${patternOf(listener)}`;
     const ends = listener.tls?.end === 'router' && isServed(listener);
-    names.set(key, { key, to: ends ? 'end' : 'reject' });
+    const inner = innerOf(listener);
+    const end = inner === undefined ? 'end' : { inner };
+    // Without a frontend of its own, a listener must not share that of others.
+    names.set(key, { key, to: ends && inner !== 0 ? end : 'reject' });
   }
   for (const listener of place.listeners.values()) {
     if (listener.tls?.end !== 'endpoint') continue;
-    for (const [pattern, backend] of backendsOf(listener)) {
-      const key = `${place.name}|${pattern}`;
-      const owner = [...place.listeners.keys()]
-        .filter((own) => own === '*' || isWithin(pattern, own))
-        .sort(bySpecificity)[0];
-      if (owner === patternOf(listener)) names.set(key, { key, to: { backend } });
-    }
+    for (const one of listBackendNames(place, listener, backendsOf)) names.set(one.key, one);
   }
   return [...names.values()];
+}
+
+/** Returns the names of a listener for connections, whose TLS the router terminates, with their backends. */
+export function listEndedNames(
+  place: Place,
+  backendsOf: (listener: SiteListener) => ReadonlyMap<string, string>,
+): readonly TlsName[] {
+  return [...place.listeners.values()].flatMap((listener) =>
+    listener.protocol === 'TLS' && listener.tls?.end === 'router' ? listBackendNames(place, listener, backendsOf) : [],
+  );
+}
+
+/** Returns the names of routes within a listener that belong to no more specific listener of the place. */
+function listBackendNames(
+  place: Place,
+  listener: SiteListener,
+  backendsOf: (listener: SiteListener) => ReadonlyMap<string, string>,
+): readonly TlsName[] {
+  return [...backendsOf(listener)].flatMap(([pattern, backend]): TlsName[] => {
+    const owner = [...place.listeners.keys()]
+      .filter((own) => own === '*' || isWithin(pattern, own))
+      .sort(bySpecificity)[0];
+    return owner === patternOf(listener) ? [{ key: `${place.name}|${pattern}`, to: { backend } }] : [];
+  });
 }

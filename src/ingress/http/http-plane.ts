@@ -8,6 +8,7 @@ import { hostSocket, RemoteHost } from '../haproxy/remote-host.ts';
 import type { ApplyOutcome, Pending } from '../haproxy/report.ts';
 import type { ReloadCause } from '../haproxy/steps.ts';
 import type { DataPlane, PlaneHost, PlaneReport } from '../intent/plane.ts';
+import { configMapKey } from '../intent/references.ts';
 import type { ChangedObjects, SiteSource } from '../intent/site-source.ts';
 import type { Inventory, Journal } from '../objects/inventory.ts';
 import type { DefaultCertificate } from './default-certificate.ts';
@@ -247,7 +248,10 @@ export class HttpPlane implements DataPlane {
   }
 
   #compute(changes: ChangedObjects): DesiredSites {
-    const desired = this.#planner.compute(changes, new Set([...this.#changedSecrets, ...changes.of('Secret')]));
+    const desired = this.#planner.compute(
+      changes,
+      new Set([...this.#changedSecrets, ...changes.of('Secret'), ...Array.from(changes.of('ConfigMap'), configMapKey)]),
+    );
     this.#changedSecrets.clear();
     return desired;
   }

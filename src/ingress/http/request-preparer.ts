@@ -4,7 +4,7 @@ import type { AdmissionPolicy } from '../claims/policy.ts';
 import type { Backend } from '../haproxy/model.ts';
 import type { Target } from '../haproxy/rule.ts';
 import type { SiteDemand, SiteRequest } from '../intent/site-request.ts';
-import { type HttpDefaults, makeBackend } from './backend.ts';
+import { type HttpDefaults, listShareCertificates, makeBackend } from './backend.ts';
 import { findUnfit } from './gateway-hosts.ts';
 import type { RefusedAtListener } from './gateway-plan.ts';
 import { makeRules, makeTarget, type RankedRule, requestPattern } from './gateway-rules.ts';
@@ -92,7 +92,8 @@ export class RequestPreparer {
     const reached = isPassthrough
       ? backends.slice(0, 1).map(({ id }) => id)
       : rules.flatMap(({ rule }) => listBackends(rule.target));
-    const served = { request, host: requestPattern(request), demand, backends, authorities: new Map() };
+    const authorities = listShareCertificates(demand);
+    const served = { request, host: requestPattern(request), demand, backends, authorities };
     return { rules, served, used: new Set(reached) };
   }
 

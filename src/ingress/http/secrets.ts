@@ -3,23 +3,25 @@ import { type KubeApi, KubeError } from '../../base/kubernetes/cluster-api.ts';
 import { Limit } from '../../base/kubernetes/limit.ts';
 import { reflect } from '../../base/kubernetes/reflector.ts';
 import { isRecord } from '../../base/read/shape.ts';
+import { configMapKey } from '../intent/references.ts';
+import { type ConfigMap, parseConfigMap } from '../objects/config-map.ts';
 import type { Inventory } from '../objects/inventory.ts';
 import { parseSecret } from '../objects/secret.ts';
 import type { SecretState } from './certificate-book.ts';
 
-/** Secrets that Routes refer to. */
+/** Secrets, and ConfigMaps with CA certificates, that objects refer to. */
 export interface Secrets {
-  /** @param onChange called with the key of a Secret when {@link get} returns another value for it */
+  /** @param onChange called with the key of an object when {@link get} returns another value for it */
   start(onChange: (key: string) => void): void;
-  /** Sets the keys (`NAMESPACE/NAME`) of all required Secrets. Other Secrets are forgotten. */
+  /** Sets the keys of all required objects: `NAMESPACE/NAME` of Secrets, and `ConfigMap NAMESPACE/NAME`. Others are forgotten. */
   want(keys: ReadonlySet<string>): void;
   get(key: string): SecretState;
-  /** Resolves when each required Secret was read or has failed, or after a timeout in milliseconds. */
+  /** Resolves when each required object was read or has failed, or after a timeout in milliseconds. */
   settle(timeout: number): Promise<void>;
   close(): void;
 }
 
-/** Secrets from manifests, readable by the author of the manifests. */
+/** Secrets and ConfigMaps from manifests, readable by the author of the manifests. */
 export class InventorySecrets implements Secrets {
   readonly #inventory: Inventory;
   readonly #seen = new Set<string>();
@@ -37,6 +39,8 @@ export class InventorySecrets implements Secrets {
   }
 
   get(key: string): SecretState {
+    const configMap = configMapOf(key);
+    if (configMap !== undefined) return stateOf(this.#inventory.get('ConfigMap', configMap));
     const secret = this.#inventory.get('Secret', key);
     if (secret === undefined) return { state: this.#seen.has(key) ? 'deleted' : 'missing' };
     this.#seen.add(key);
@@ -62,8 +66,8 @@ interface Followed {
 const reviewInterval = 10_000;
 
 /**
- * Secrets of a cluster, each followed separately and only if the router may read it. An administrator of the
- * namespace grants this with a Role for that Secret, so the router's own rights never serve a key that its owner did
+ * Secrets and ConfigMaps of a cluster, each followed separately and only if the router may read it. An administrator of the
+ * namespace grants this with a Role for that object, so the router's own rights never serve a key that its owner did
  * not share.
  */
 export class ClusterSecrets implements Secrets {
@@ -128,7 +132,7 @@ export class ClusterSecrets implements Secrets {
 
   #set(followed: Followed, state: SecretState): void {
     if (followed.end.signal.aborted) return;
-    const isSame = followed.state.state === state.state && state.state !== 'found';
+    const isSame = followed.state.state === state.state && state.state !== 'found' && state.state !== 'configMap';
     if (followed.state.state === 'waiting' && state.state !== 'waiting') this.#waiting--;
     followed.state = state;
     if (!isSame) this.#onChange(followed.key);
@@ -138,10 +142,13 @@ export class ClusterSecrets implements Secrets {
 
   /** Never rejects. */
   async #follow(key: string, followed: Followed): Promise<void> {
-    const [namespace = '', name = ''] = key.split('/');
+    const configMap = configMapOf(key);
+    const resource = configMap === undefined ? 'secrets' : 'configmaps';
+    const [namespace = '', name = ''] = (configMap ?? key).split('/');
+    const read = configMap === undefined ? readSecret : readConfigMap;
     const { signal } = followed.end;
     while (!signal.aborted) {
-      const mayRead = await this.#mayRead(namespace, name, signal);
+      const mayRead = await this.#mayRead(resource, namespace, name, signal);
       if (mayRead !== true) {
         // An unreachable API server has not revoked any permission, so the last content stays in use.
         if (mayRead === false) this.#set(followed, { state: 'forbidden' });
@@ -151,7 +158,7 @@ export class ClusterSecrets implements Secrets {
       const lost = new Limit(undefined, signal);
       await reflect(
         this.#api,
-        `/api/v1/namespaces/${namespace}/secrets`,
+        `/api/v1/namespaces/${namespace}/${resource}`,
         {
           replace: ([object]) => this.#set(followed, object === undefined ? gone(followed) : read(object)),
           put: (object) => this.#set(followed, read(object)),
@@ -172,14 +179,14 @@ export class ClusterSecrets implements Secrets {
   }
 
   /** Returns undefined if the API server does not answer. */
-  async #mayRead(namespace: string, name: string, signal: AbortSignal): Promise<boolean | undefined> {
+  async #mayRead(resource: string, namespace: string, name: string, signal: AbortSignal): Promise<boolean | undefined> {
     try {
       const answers = await Promise.all(
         ['get', 'list', 'watch'].map(async (verb) => {
           const review = {
             apiVersion: 'authorization.k8s.io/v1',
             kind: 'SelfSubjectAccessReview',
-            spec: { resourceAttributes: { namespace, name, verb, version: 'v1', resource: 'secrets' } },
+            spec: { resourceAttributes: { namespace, name, verb, version: 'v1', resource } },
           };
           const answer = await this.#api.create(
             '/apis/authorization.k8s.io/v1/selfsubjectaccessreviews',
@@ -198,10 +205,25 @@ export class ClusterSecrets implements Secrets {
 }
 
 function gone({ state }: Followed): SecretState {
-  return { state: state.state === 'found' || state.state === 'deleted' ? 'deleted' : 'missing' };
+  return { state: ['found', 'configMap', 'deleted'].includes(state.state) ? 'deleted' : 'missing' };
 }
 
-function read(object: unknown): SecretState {
+/** Returns `NAMESPACE/NAME` if a key is one of a ConfigMap. */
+function configMapOf(key: string): string | undefined {
+  const prefix = configMapKey('');
+  return key.startsWith(prefix) ? key.slice(prefix.length) : undefined;
+}
+
+function readConfigMap(object: unknown): SecretState {
+  const parsed = parseConfigMap(object);
+  return stateOf(parsed.ok ? parsed.value : undefined);
+}
+
+function stateOf(configMap: ConfigMap | undefined): SecretState {
+  return configMap === undefined ? { state: 'missing' } : { state: 'configMap', authorities: configMap.authorities };
+}
+
+function readSecret(object: unknown): SecretState {
   const parsed = parseSecret(object);
   return parsed.ok ? { state: 'found', secret: parsed.value } : { state: 'missing' };
 }

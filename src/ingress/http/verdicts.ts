@@ -132,6 +132,7 @@ function describeListener({ listener, reason, message, isWaiting }: ListenerVerd
   const { id, owner } = listener;
   return {
     meta: { ...owner.meta, uid: id },
+    ...(owner.kind !== 'Gateway' && { kind: owner.kind }),
     listener: id.slice(id.lastIndexOf('/') + 1),
     ...(reason !== undefined && { reason }),
     ...(message !== undefined && { message }),

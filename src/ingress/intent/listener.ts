@@ -42,11 +42,26 @@ export interface ListenerOwner {
 
 /** TLS of a listener. */
 export interface ListenerTls {
-  /** What terminates it: the router, or the endpoint (passthrough). */
+  /**
+   * What terminates it: the router, or the endpoint (passthrough). Connections of protocol TLS that the router terminates
+   * are forwarded without interpreting them.
+   */
   readonly end: 'router' | 'endpoint';
   /**
    * Certificates of the listener, in order; the first one that matches a name is used. Empty only if the endpoint
    * terminates TLS. Secrets are in {@link ListenerOwner}'s namespace unless the source names another one.
    */
   readonly certificates: readonly CertificateSource[];
+  /** Verification of client certificates; protocol HTTPS only. Absent: none. */
+  readonly clients?: ClientVerification;
+}
+
+/** Verification of client certificates. */
+export interface ClientVerification {
+  /** Unique name of the setting. Connections verified by one setting are not valid for another. */
+  readonly name: string;
+  /** Validated CA certificates. */
+  readonly pem: string;
+  /** Accepts clients without a certificate, or with an invalid one. */
+  readonly isOptional?: true;
 }

@@ -9,8 +9,10 @@ export interface PortRequest {
   readonly meta: ObjectMeta;
   /** Host of a Route, in lower case. */
   readonly host?: string;
-  /** Name of the listener of a Gateway. */
+  /** Name of the listener of a Gateway or ListenerSet. */
   readonly listener?: string;
+  /** Kind of the object with the listener. Absent: Gateway. */
+  readonly kind?: 'ListenerSet';
   /**
    * Another data plane serves the ports: the request only claims them, so that they are allowed and belong to no other
    * object.

@@ -18,8 +18,9 @@ export interface SiteSource {
    * Returns the keys of the objects whose requests may have changed.
    *
    * @param changes since the last call; undefined at the first one, which returns all objects
+   * @param references keys of Secrets (`NAMESPACE/NAME`) and ConfigMaps (`ConfigMap NAMESPACE/NAME`) with changed content
    */
-  listChanged(changes: ChangedObjects | undefined): Iterable<string>;
+  listChanged(changes: ChangedObjects | undefined, references?: ReadonlySet<string>): Iterable<string>;
   /**
    * Returns the requests of an object, or none if it does not exist or this router does not serve it. Returns the same
    * objects until something relevant changes.
@@ -31,6 +32,6 @@ export interface SiteSource {
    * Conflicting listeners must not be among them. Absent: the default listener only.
    */
   listListeners?(): Iterable<SiteListener>;
-  /** Returns the Secrets (`NAMESPACE/NAME`) that the objects and listeners refer to. */
+  /** Returns the keys of the Secrets and ConfigMaps that the objects and listeners refer to. */
   listSecrets(): Iterable<string>;
 }

@@ -1,15 +1,18 @@
 import type { Parsed, Problem } from '../../base/model/problem.ts';
 import { keyOf, type ObjectMeta } from '../../base/read/object-meta.ts';
 import { isRecord } from '../../base/read/shape.ts';
+import { type BackendTlsPolicy, parseBackendTlsPolicy } from '../gateway/backend-tls-policy.ts';
 import { type Gateway, gatewayAddressesOf, parseGateway } from '../gateway/gateway.ts';
 import { type GatewayClass, parseGatewayClass } from '../gateway/gateway-class.ts';
 import { type L4Route, parseL4Route } from '../gateway/l4-route.ts';
+import { type ListenerSet, parseListenerSet } from '../gateway/listener-set.ts';
 import { parseReferenceGrant, type ReferenceGrant } from '../gateway/reference-grant.ts';
 import { parseHttpRoute, parseTlsRoute, type SiteRoute } from '../gateway/site-route.ts';
 import { type Ingress, parseIngress } from '../k8s-ingress/ingress.ts';
 import { type IngressClass, parseIngressClass } from '../k8s-ingress/ingress-class.ts';
 import { type AddressPool, parseAddressPool } from '../pools/pool.ts';
 import { parseRoute, type Route } from '../route/route.ts';
+import { type ConfigMap, parseConfigMap } from './config-map.ts';
 import { type EndpointSlice, parseEndpointSlice } from './endpoint-slice.ts';
 import { type Namespace, parseNamespace } from './namespace.ts';
 import { type Node, nodeAddressesOf, parseNode } from './node.ts';
@@ -24,16 +27,19 @@ export interface ValueOfKind {
   readonly Namespace: Namespace;
   readonly Node: Node;
   readonly Secret: Secret;
+  readonly ConfigMap: ConfigMap;
   readonly Ingress: Ingress;
   readonly IngressClass: IngressClass;
   readonly GatewayClass: GatewayClass;
   readonly Gateway: Gateway;
+  readonly ListenerSet: ListenerSet;
   readonly HTTPRoute: SiteRoute;
   readonly GRPCRoute: SiteRoute;
   readonly TLSRoute: SiteRoute;
   readonly TCPRoute: L4Route;
   readonly UDPRoute: L4Route;
   readonly ReferenceGrant: ReferenceGrant;
+  readonly BackendTLSPolicy: BackendTlsPolicy;
   readonly IngressAddressPool: AddressPool;
 }
 
@@ -84,6 +90,7 @@ export const kinds: { readonly [K in Kind]: KindRow<ValueOfKind[K]> } = {
   Namespace: { group: '', versions: ['v1'], plural: 'namespaces', parse: parseNamespace },
   Node: { group: '', versions: ['v1'], plural: 'nodes', parse: parseNode, statusOf: nodeAddressesOf },
   Secret: { group: '', versions: ['v1'], plural: 'secrets', parse: parseSecret },
+  ConfigMap: { group: '', versions: ['v1'], plural: 'configmaps', parse: parseConfigMap },
   Ingress: { group: 'networking.k8s.io', versions: ['v1'], plural: 'ingresses', parse: parseIngress },
   IngressClass: { group: 'networking.k8s.io', versions: ['v1'], plural: 'ingressclasses', parse: parseIngressClass },
   GatewayClass: { group: gateway, versions: ['v1', 'v1beta1'], plural: 'gatewayclasses', parse: parseGatewayClass },
@@ -94,6 +101,7 @@ export const kinds: { readonly [K in Kind]: KindRow<ValueOfKind[K]> } = {
     parse: parseGateway,
     statusOf: gatewayAddressesOf,
   },
+  ListenerSet: { group: gateway, versions: ['v1'], plural: 'listenersets', parse: parseListenerSet },
   HTTPRoute: {
     group: gateway,
     versions: ['v1', 'v1beta1'],
@@ -129,6 +137,12 @@ export const kinds: { readonly [K in Kind]: KindRow<ValueOfKind[K]> } = {
     versions: ['v1', 'v1beta1'],
     plural: 'referencegrants',
     parse: parseReferenceGrant,
+  },
+  BackendTLSPolicy: {
+    group: gateway,
+    versions: ['v1', 'v1alpha3'],
+    plural: 'backendtlspolicies',
+    parse: parseBackendTlsPolicy,
   },
   IngressAddressPool: {
     group: 'egress-router.io',

@@ -114,7 +114,16 @@ export class DesiredPorts {
       view.listeners !== this.#listeners ||
       view.translated !== this.#translated ||
       view.addresses !== this.#addresses ||
-      changes.has('Route', 'Namespace', 'GatewayClass', 'Gateway', 'TCPRoute', 'UDPRoute', 'ReferenceGrant');
+      changes.has(
+        'Route',
+        'Namespace',
+        'GatewayClass',
+        'Gateway',
+        'ListenerSet',
+        'TCPRoute',
+        'UDPRoute',
+        'ReferenceGrant',
+      );
     this.#assignments = assignments;
     const admissions = before === undefined || decides ? this.#decide(view) : before.admissions;
     if (before !== undefined && before.admissions === admissions) {
@@ -186,6 +195,7 @@ function collectGatewayObjects(
     // Lists, because an iterator can be used only once.
     classes: [...inventory.all('GatewayClass')],
     gateways: [...inventory.all('Gateway')],
+    listenerSets: [...inventory.all('ListenerSet')],
     l4Routes: [...inventory.all('TCPRoute'), ...inventory.all('UDPRoute')],
     grants: [...inventory.all('ReferenceGrant')],
     labelsOfNamespace: (namespace) => inventory.labelsOf(namespace),

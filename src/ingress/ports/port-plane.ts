@@ -252,7 +252,7 @@ export class PortPlane implements DataPlane {
     const isAboutClaims =
       this.#desired === undefined ||
       this.#hasNewAddresses ||
-      changes.has('Route', 'Namespace', 'Gateway', 'GatewayClass');
+      changes.has('Route', 'Namespace', 'Gateway', 'ListenerSet', 'GatewayClass');
     const isPrepared = this.#isPrepared;
     this.#isPrepared = false;
     if (isPrepared || !this.#node.translations.isStale(isAboutClaims)) return this.#syncPorts(changes, isAboutClaims);

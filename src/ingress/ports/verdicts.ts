@@ -70,6 +70,16 @@ export function lacksLocalEndpoint({ localOnly, endpoints }: IngressPort): boole
   return localOnly === true && !endpoints.some(({ local, weight }) => local && weight > 0);
 }
 
-function describeRequest({ meta, host, listener }: PortRequest): Pick<Verdict, 'meta' | 'host' | 'listener'> {
-  return { meta, ...(host !== undefined && { host }), ...(listener !== undefined && { listener }) };
+function describeRequest({
+  meta,
+  kind,
+  host,
+  listener,
+}: PortRequest): Pick<Verdict, 'meta' | 'kind' | 'host' | 'listener'> {
+  return {
+    meta,
+    ...(kind !== undefined && { kind }),
+    ...(host !== undefined && { host }),
+    ...(listener !== undefined && { listener }),
+  };
 }

@@ -11,7 +11,7 @@ import { type Kind, kinds } from '../objects/kinds.ts';
 import type { ObjectObserver } from '../objects/source/kubernetes.ts';
 import { IngressStatuses } from './ingress-statuses.ts';
 import { type AddressReports, planBalancer, planPool } from './plan-addresses.ts';
-import { planGateway, planGatewayClass, planGatewayRoute } from './plan-gateway.ts';
+import { planGateway, planGatewayClass, planGatewayRoute, planListenerSet, planPolicy } from './plan-gateway.ts';
 import { planRoute } from './plan-route.ts';
 import type { RouterIdentity, RouteStatus, StatusSink } from './status.ts';
 
@@ -69,6 +69,8 @@ export class ClusterStatus implements StatusSink, ObjectObserver {
     this.#writer.reviewSome('Ingress', ingresses);
     this.#writer.reviewSome('GatewayClass', [...(gateways?.classes.keys() ?? [])]);
     this.#writer.reviewSome('Gateway', [...(gateways?.gateways.keys() ?? [])]);
+    this.#writer.reviewSome('ListenerSet', [...(gateways?.sets.keys() ?? [])]);
+    this.#writer.reviewSome('BackendTLSPolicy', [...(gateways?.policies.keys() ?? [])]);
     for (const kind of routeKinds) {
       const [known, current] = [gatewaysBefore?.routes[kind], gateways?.routes[kind]];
       const keys = [...(current?.keys() ?? [])].filter((key) => current?.get(key) !== known?.get(key));
@@ -107,6 +109,10 @@ export class ClusterStatus implements StatusSink, ObjectObserver {
         return planGatewayClass(pick(this.#gateways?.classes.get(key), object), object, now);
       case 'Gateway':
         return planGateway(pick(this.#gateways?.gateways.get(key), object), object, now);
+      case 'ListenerSet':
+        return planListenerSet(pick(this.#gateways?.sets.get(key), object), object, now);
+      case 'BackendTLSPolicy':
+        return planPolicy(pick(this.#gateways?.policies.get(key), object), controllerName, object, now);
       case 'Service':
         return planBalancer(pick(this.#addresses?.services.get(key), object), object);
       case 'IngressAddressPool':
@@ -145,6 +151,8 @@ const kindsWithStatus: ReadonlySet<Kind> = new Set([
   'Ingress',
   'GatewayClass',
   'Gateway',
+  'ListenerSet',
+  'BackendTLSPolicy',
   ...routeKinds,
   'IngressAddressPool',
 ]);

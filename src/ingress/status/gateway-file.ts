@@ -3,7 +3,7 @@ import { isRecord } from '../../base/read/shape.ts';
 import type { GatewayReports } from '../gateway/gateway-status.ts';
 import { routeKinds } from '../gateway/route.ts';
 import { writeEntry } from './file-text.ts';
-import { planGateway, planGatewayClass, planGatewayRoute } from './plan-gateway.ts';
+import { planGateway, planGatewayClass, planGatewayRoute, planListenerSet, planPolicy } from './plan-gateway.ts';
 
 type Status = Readonly<Record<string, unknown>>;
 type Planner = (seen: { readonly status: Status }) => StatusChange | undefined;
@@ -58,6 +58,13 @@ export class GatewayFileStatuses {
     }
     for (const [key, report] of reports?.gateways ?? []) {
       add('Gateway', key, report, (seen) => (report.isPending ? undefined : planGateway(report, seen, now)));
+    }
+    for (const [key, report] of reports?.sets ?? []) {
+      add('ListenerSet', key, report, (seen) => (report.isPending ? undefined : planListenerSet(report, seen, now)));
+    }
+    for (const [key, report] of reports?.policies ?? []) {
+      const plan: Planner = (seen) => planPolicy(report, this.#controllerName, seen, now);
+      if (report.ancestors.length > 0) add('BackendTLSPolicy', key, report, report.isPending ? () => undefined : plan);
     }
     for (const kind of routeKinds) {
       for (const [key, report] of reports?.routes[kind] ?? []) {

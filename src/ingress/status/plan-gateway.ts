@@ -8,7 +8,8 @@ import {
 } from '../../base/kubernetes/conditions.ts';
 import type { SeenObject, StatusChange } from '../../base/kubernetes/status-writer.ts';
 import { parseAddress } from '../../base/model/address.ts';
-import type { GatewayClassReport, GatewayReport, RouteReport } from '../gateway/gateway-status.ts';
+import type { GatewayClassReport, GatewayReport, ListenerSetReport, RouteReport } from '../gateway/gateway-status.ts';
+import type { PolicyReport } from '../gateway/policy-status.ts';
 
 type Status = SeenObject['status'];
 
@@ -23,6 +24,7 @@ const ownTypes: ReadonlySet<unknown> = new Set([
   'Conflicted',
   'PartiallyInvalid',
   'OverlappingTLSConfig',
+  'InsecureFrontendValidationMode',
 ]);
 
 /** Returns the status change of a GatewayClass. Undefined for a class of another controller, which has no report. */
@@ -47,17 +49,38 @@ export function planGateway(
 ): StatusChange | undefined {
   if (report === undefined) return undefined;
   const context = contextOf(report.generation, now);
-  const seenListeners = readRecords(status.listeners);
-  const listeners = report.listeners.map(({ name, kinds, attachedRoutes, conditions }) => ({
-    name,
-    supportedKinds: kinds.map((kind) => ({ group, kind })),
-    attachedRoutes,
-    conditions: mergeConditions(conditions, seenListeners.find((one) => one.name === name)?.conditions, context),
-  }));
   const next = {
     addresses: report.addresses.map((value) => ({ type: typeOfAddress(value), value })),
     conditions: mergeConditions(report.conditions, status.conditions, context),
-    listeners,
+    listeners: writeListeners(report.listeners, status, context),
+    ...((report.attachedSets > 0 || status.attachedListenerSets !== undefined) && {
+      attachedListenerSets: report.attachedSets,
+    }),
+  };
+  return compare(next, status);
+}
+
+function writeListeners(listeners: GatewayReport['listeners'], status: Status, context: ConditionContext) {
+  const seen = readRecords(status.listeners);
+  return listeners.map(({ name, kinds, attachedRoutes, conditions }) => ({
+    name,
+    supportedKinds: kinds.map((kind) => ({ group, kind })),
+    attachedRoutes,
+    conditions: mergeConditions(conditions, seen.find((one) => one.name === name)?.conditions, context),
+  }));
+}
+
+/** Returns the status change of a ListenerSet. Undefined for one of another controller, which has no report. */
+export function planListenerSet(
+  report: ListenerSetReport | undefined,
+  { status }: Pick<SeenObject, 'status'>,
+  now: Date,
+): StatusChange | undefined {
+  if (report === undefined) return undefined;
+  const context = contextOf(report.generation, now);
+  const next = {
+    conditions: mergeConditions(report.conditions, status.conditions, context),
+    listeners: writeListeners(report.listeners, status, context),
   };
   return compare(next, status);
 }
@@ -85,6 +108,30 @@ export function planGatewayRoute(
   if (parents.length === 0 && ours.length === 0) return undefined;
   return compare({ parents: mergeEntries(parents, status.parents, isOurs, isSameParent) }, status);
 }
+
+/** Returns the status change of a BackendTLSPolicy. Entries of other controllers are preserved. */
+export function planPolicy(
+  report: PolicyReport | undefined,
+  controllerName: string,
+  { status }: Pick<SeenObject, 'status'>,
+  now: Date,
+): StatusChange | undefined {
+  if (report === undefined) return undefined;
+  const isOurs = (entry: Status): boolean => entry.controllerName === controllerName;
+  const ours = readRecords(status.ancestors).filter(isOurs);
+  const context = contextOf(report.generation, now);
+  const isSame = (one: Status, other: Status): boolean => isDeepStrictEqual(one.ancestorRef, other.ancestorRef);
+  const free = maxAncestors - (readRecords(status.ancestors).length - ours.length);
+  const ancestors = report.ancestors.slice(0, Math.max(0, free)).map(({ ancestorRef, conditions }) => {
+    const before = ours.find((entry) => isSame(entry, { ancestorRef }));
+    return { ancestorRef, controllerName, conditions: mergeConditions(conditions, before?.conditions, context) };
+  });
+  if (ancestors.length === 0 && ours.length === 0) return undefined;
+  return compare({ ancestors: mergeEntries(ancestors, status.ancestors, isOurs, isSame) }, status);
+}
+
+/** Limit of the API for the ancestors of a policy, those of all controllers together. */
+const maxAncestors = 16;
 
 function contextOf(generation: number | undefined, now: Date): ConditionContext {
   return { now: writeTime(now), generation, ownTypes };

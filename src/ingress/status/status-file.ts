@@ -159,12 +159,12 @@ export class StatusFile implements StatusSink {
     const known = this.#made.get(status);
     if (known !== undefined) return known;
     const { namespace, name, uid } = status.meta;
-    const { listener, ports } = status;
+    const { kind, listener, ports } = status;
     const before = this.#entries.get(uid);
     const ingress = status.isPending ? before : makeIngress(status, this.#identity, before, now);
     if (ingress === undefined) return undefined;
     const document = {
-      kind: listener === undefined ? 'Route' : 'Gateway',
+      kind: listener === undefined ? 'Route' : (kind ?? 'Gateway'),
       namespace,
       name,
       uid,

@@ -10,6 +10,7 @@ import { Inventory } from '../../../src/ingress/objects/inventory.ts';
 import {
   gatewayKinds,
   KubernetesSource,
+  laterGatewayKinds,
   nodeKinds,
   ordinaryKinds,
   poolKinds,
@@ -24,6 +25,7 @@ import { AgentMetrics } from '../../../src/ingress/status/metrics.ts';
 import { NodeRoster } from '../../../src/ingress/status/node-roster.ts';
 import { reportAddresses } from '../../../src/ingress/status/plan-addresses.ts';
 import { silentLog } from '../../lab/silent-log.ts';
+import { noReferences } from '../../unit/ingress/no-references.ts';
 
 /** Paths of the lists that a cluster with Routes and Gateways has. */
 export const agentPaths = {
@@ -36,6 +38,8 @@ export const agentPaths = {
   HTTPRoute: '/apis/gateway.networking.k8s.io/v1/httproutes',
   GRPCRoute: '/apis/gateway.networking.k8s.io/v1/grpcroutes',
   TLSRoute: '/apis/gateway.networking.k8s.io/v1/tlsroutes',
+  ListenerSet: '/apis/gateway.networking.k8s.io/v1/listenersets',
+  BackendTLSPolicy: '/apis/gateway.networking.k8s.io/v1/backendtlspolicies',
   GatewayClass: '/apis/gateway.networking.k8s.io/v1/gatewayclasses',
   Gateway: '/apis/gateway.networking.k8s.io/v1/gateways',
   TCPRoute: '/apis/gateway.networking.k8s.io/v1alpha2/tcproutes',
@@ -121,12 +125,19 @@ export class AgentNode {
       addresses: () => ({ addresses: plane.gatewayAddresses, assignments: plane.assignments }),
       ownPorts: { http: 80, https: 443 },
       sitePorts: () => plane.sitePorts,
+      references: noReferences,
     });
     this.#agent = new IngressAgent({
       source: new KubernetesSource(
         api,
         {
-          kinds: [...ordinaryKinds, ...nodeKinds, ...poolKinds, ...gatewayKinds, ...(hasSites ? siteRouteKinds : [])],
+          kinds: [
+            ...ordinaryKinds,
+            ...nodeKinds,
+            ...poolKinds,
+            ...gatewayKinds,
+            ...(hasSites ? [...siteRouteKinds, ...laterGatewayKinds] : []),
+          ],
           times,
         },
         status,

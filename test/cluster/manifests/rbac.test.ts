@@ -102,6 +102,16 @@ describe('RBAC allows exactly what is requested', () => {
         spec: { parentRefs: [{ name: 'gw', ...(!isPort && { sectionName: 'none' }) }], rules: [{}] },
       });
     }
+    server.put(agentPaths.ListenerSet, {
+      metadata: { namespace: 'shop', name: 'more', uid: 'more' },
+      spec: { parentRef: { name: 'gw' }, listeners: [{ name: 'a', protocol: 'TCP', port: 2001 }] },
+    });
+    // No route uses the Service any more.
+    server.put(agentPaths.BackendTLSPolicy, {
+      metadata: { namespace: 'shop', name: 'web', uid: 'policy' },
+      spec: { targetRefs: [{ group: '', kind: 'Service', name: 'web' }], validation: { hostname: 'web.test' } },
+      status: { ancestors: [{ controllerName: clusterNames.gatewayController, ancestorRef: { name: 'gw' } }] },
+    });
     server.put(agentPaths.Gateway, {
       metadata: { namespace: 'shop', name: 'gw', uid: 'gw' },
       spec: { gatewayClassName: 'ours', listeners: [{ name: 'a', protocol: 'TCP', port: 2000 }] },
@@ -119,6 +129,8 @@ describe('RBAC allows exactly what is requested', () => {
       'tlsroutes',
       'tcproutes',
       'udproutes',
+      'listenersets',
+      'backendtlspolicies',
       'ingressaddresspools',
       'services',
     ];
@@ -147,13 +159,15 @@ describe('RBAC allows exactly what is requested', () => {
             'httproutes/a',
             'grpcroutes/a',
             'tlsroutes/a',
+            'listenersets/more',
+            'backendtlspolicies/web',
           ].every((path) => server.requests.some((line) => line.startsWith('GET ') && line.endsWith(`/${path}`))) &&
           server.all(agentPaths.Event).length > 0 &&
           server.requests.some((line) => /^PUT .*leases/.test(line)) &&
           server.requests.some((line) => /^GET .*\/pods\/web-1/.test(line)) &&
           server.requests.some((line) => /^PATCH .*\/secrets\/keys/.test(line)) &&
           server.requests.some((line) => /^PATCH .*\/leases\/members/.test(line)) &&
-          server.watchCount === 16,
+          server.watchCount === 18,
         () => server.requests,
         6000,
       );

@@ -31,11 +31,14 @@ export const nodeKinds: readonly Kind[] = ['Node'];
 /** The kinds of the Gateway API. */
 export const gatewayKinds: readonly Kind[] = ['GatewayClass', 'Gateway', 'TCPRoute', 'UDPRoute', 'ReferenceGrant'];
 
+/** Kinds of the Gateway API that clusters with earlier releases of it lack. */
+export const laterGatewayKinds: readonly Kind[] = ['ListenerSet'];
+
 /** The kinds of Ingresses. */
 export const ingressKinds: readonly Kind[] = ['Ingress', 'IngressClass'];
 
 /** The kinds of the Gateway API that only an agent that serves hosts reads. */
-export const siteRouteKinds: readonly Kind[] = ['HTTPRoute', 'GRPCRoute', 'TLSRoute'];
+export const siteRouteKinds: readonly Kind[] = ['HTTPRoute', 'GRPCRoute', 'TLSRoute', 'BackendTLSPolicy'];
 
 /** Virtual addresses. A cluster without this API has none. */
 export const poolKinds: readonly Kind[] = ['IngressAddressPool'];

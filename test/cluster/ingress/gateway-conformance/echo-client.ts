@@ -44,9 +44,10 @@ function joinHeaders(raw: readonly string[]): Readonly<Record<string, string>> {
   return seen;
 }
 
-function tlsWords({ sni, trust }: TlsWords) {
-  if (trust === undefined) return { servername: sni, rejectUnauthorized: false };
-  return { servername: sni, ca: trust, checkServerIdentity: checkName };
+function tlsWords({ sni, trust, pair }: TlsWords) {
+  const own = pair === undefined ? {} : { cert: pair.certificate, key: pair.key };
+  if (trust === undefined) return { ...own, servername: sni, rejectUnauthorized: false };
+  return { ...own, servername: sni, ca: trust, checkServerIdentity: checkName };
 }
 
 /** Like Go, and unlike Node, accepts a wildcard below a top-level domain. */

@@ -26,6 +26,8 @@ export interface TlsWords {
   readonly sni: string;
   /** Authorities, PEM. */
   readonly trust?: string;
+  /** Of the client, PEM. */
+  readonly pair?: { readonly certificate: string; readonly key: string };
 }
 
 /** One gRPC call on a connection of its own. */

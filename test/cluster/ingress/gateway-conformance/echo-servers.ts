@@ -41,9 +41,15 @@ export function serve(pod: EchoPod): readonly Promise<void>[] {
   return [
     listen(createServer(handle), 3000),
     listen(createHttp2Server(handle), 3001),
-    ...(tls === undefined ? [] : [listen(createHttpsServer({ cert: tls.certificate, key: tls.key }, handle), 8443)]),
+    ...(tls === undefined
+      ? []
+      : [listen(createHttpsServer({ ...secure(tls), requestCert: true, rejectUnauthorized: false }, handle), 8443)]),
     ...datagrams,
   ];
+}
+
+function secure({ certificate: cert, key }: NonNullable<EchoPod['tls']>) {
+  return { cert, key };
 }
 
 /** Answers with the request as JSON, and with the headers that `X-Echo-Set-Header` asks for. */
@@ -63,6 +69,8 @@ function echo(
     if (colon > 0) response.appendHeader(pair.slice(0, colon).trim(), pair.slice(colon + 1).trim());
   }
   const { servername } = socket as Partial<TLSSocket> & { servername?: string };
+  const raw = 'getPeerCertificate' in socket ? (socket as TLSSocket).getPeerCertificate().raw : undefined;
+  const peerCertificates = raw === undefined ? [] : [raw.toString('base64')];
   response.end(
     JSON.stringify({
       path: url,
@@ -73,7 +81,7 @@ function echo(
       namespace,
       pod: name,
       service,
-      ...(typeof servername === 'string' && { tls: { serverName: servername } }),
+      ...(typeof servername === 'string' && { tls: { serverName: servername, peerCertificates } }),
     }),
   );
 }

@@ -27,7 +27,10 @@ export interface Step {
   readonly routes?: readonly string[];
   readonly parent?: string;
   readonly condition?: ConditionWords;
-  readonly listeners?: readonly ListenerWords[];
+  readonly listeners?: readonly (ListenerWords | string)[];
+  readonly conditions?: readonly ConditionWords[];
+  readonly count?: number;
+  readonly parentKind?: string;
   readonly parents?: readonly ParentWords[];
   readonly listener?: string;
   readonly port?: number;
@@ -39,6 +42,8 @@ export interface Step {
   readonly backendAnswersWithHeaders?: Readonly<Record<string, string>>;
   readonly sni?: string;
   readonly trust?: string;
+  readonly clientCertificate?: string;
+  readonly ancestor?: string;
   readonly protocol?: string;
   readonly service?: string;
   readonly authority?: string;
@@ -79,7 +84,9 @@ export interface ParentWords {
 /** What a request must lead to. */
 export interface Expectation {
   readonly status?: number | readonly number[];
-  readonly statusNot?: number;
+  readonly statusNot?: number | readonly number[];
+  readonly transportError?: boolean;
+  readonly note?: string;
   readonly backend?: string;
   readonly namespace?: string;
   readonly backendSees?: {
@@ -89,6 +96,7 @@ export interface Expectation {
     readonly headers?: Readonly<Record<string, string>>;
     readonly absentHeaders?: readonly string[];
     readonly sni?: string;
+    readonly clientCertificateAmong?: string;
   };
   readonly answeredByGateway?: boolean;
   readonly responseHeaders?: Readonly<Record<string, string>>;

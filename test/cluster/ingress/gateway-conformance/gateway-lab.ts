@@ -25,7 +25,6 @@ const paths: Readonly<Record<string, string>> = {
   Node: '/api/v1/nodes',
   Pod: '/api/v1/pods',
   Service: '/api/v1/services',
-  ConfigMap: '/api/v1/configmaps',
   Event: '/api/v1/events',
   EndpointSlice: '/apis/discovery.k8s.io/v1/endpointslices',
   Deployment: '/apis/apps/v1/deployments',
@@ -33,16 +32,19 @@ const paths: Readonly<Record<string, string>> = {
   Route: '/apis/route.openshift.io/v1/routes',
   GatewayClass: `${gateway}/gatewayclasses`,
   Gateway: `${gateway}/gateways`,
+  ListenerSet: `${gateway}/listenersets`,
   HTTPRoute: `${gateway}/httproutes`,
   GRPCRoute: `${gateway}/grpcroutes`,
   TLSRoute: `${gateway}/tlsroutes`,
   TCPRoute: `${gateway}/tcproutes`,
   UDPRoute: `${gateway}/udproutes`,
   ReferenceGrant: `${gateway}/referencegrants`,
+  BackendTLSPolicy: `${gateway}/backendtlspolicies`,
 };
 
-/** Secrets are read one by one, in the lists of their namespaces. */
+/** Secrets and ConfigMaps are read one by one, in the lists of their namespaces. */
 const secretsOf = (namespace: string): string => `/api/v1/namespaces/${namespace}/secrets`;
+const configMapsOf = (namespace: string): string => `/api/v1/namespaces/${namespace}/configmaps`;
 
 const [nodeName, podsName, clientName] = ['ergcn', 'ergcp', 'ergcc'] as const;
 
@@ -84,7 +86,10 @@ class World {
  */
 export class GatewayLab {
   readonly #folder = mkdtempSync(join(tmpdir(), 'ergc-'));
-  readonly #server = new TestApiServer([...Object.values(paths), ...namespaces.map(secretsOf)], { address: 'any' });
+  readonly #server = new TestApiServer(
+    [...Object.values(paths), ...namespaces.map(secretsOf), ...namespaces.map(configMapsOf)],
+    { address: 'any' },
+  );
   readonly #pods: PodObject[] = [];
   #agent: Program | undefined;
   #outside: World | undefined;
@@ -233,6 +238,7 @@ export class GatewayLab {
 
   #pathOf(kind: string, namespace: string | undefined): string {
     if (kind === 'Secret') return secretsOf(namespace ?? '');
+    if (kind === 'ConfigMap') return configMapsOf(namespace ?? '');
     const path = paths[kind];
     if (path === undefined) throw new Error(`No such kind: ${kind}`);
     return path;

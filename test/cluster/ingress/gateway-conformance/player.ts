@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { X509Certificate } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { parseAllDocuments } from 'yaml';
 import { clusterNames } from '../../../../src/base/kubernetes/names.ts';
@@ -11,7 +12,7 @@ import { writeEndpoint } from './pods.ts';
 import { checkNamespaces, checkStatus } from './status-checks.ts';
 import { findUnknownFields } from './step-fields.ts';
 import { checkAnswer } from './traffic-checks.ts';
-import { dnsQuestion, setValue } from './values.ts';
+import { dnsQuestion, setValue, unusable, usable } from './values.ts';
 
 /** Milliseconds: limit of one step, and pause after a wrong try. */
 const times = { step: 20_000, pause: 50 };
@@ -25,6 +26,8 @@ export class Player {
   #trust = '';
   #applied: (readonly [kind: string, key: string])[] = [];
   #generation: number | undefined;
+  /** The last text that a step has copied from another object. */
+  #copied: string | undefined;
 
   constructor(lab: GatewayLab) {
     this.#lab = lab;
@@ -51,7 +54,9 @@ export class Player {
   async #apply(path: string): Promise<void> {
     const text = readFileSync(new URL(`./data/${path}`, import.meta.url), 'utf8')
       .replaceAll('{GATEWAY_CLASS_NAME}', 'conformance')
-      .replaceAll('{GATEWAY_CONTROLLER_NAME}', clusterNames.gatewayController);
+      .replaceAll('{GATEWAY_CONTROLLER_NAME}', clusterNames.gatewayController)
+      .replaceAll('PLACEHOLDER_UNUSABLE_ADDRS', unusable)
+      .replaceAll('PLACEHOLDER_USABLE_ADDRS', usable);
     const objects = parseAllDocuments(text).flatMap((document) => (document.toJS() as KubeObject | null) ?? []);
     for (const object of objects) {
       const kind = object.kind as string;
@@ -84,7 +89,7 @@ export class Player {
         return;
       }
       case 'create': {
-        const object = step.object as KubeObject;
+        const object = this.#fill(step.object as KubeObject);
         this.#lab.apply(object.kind as string, object);
         this.#applied.push([object.kind as string, `${object.metadata.namespace}/${object.metadata.name}`]);
         return;
@@ -95,6 +100,26 @@ export class Player {
       default:
         await this.#runTraffic(step);
     }
+  }
+
+  /** Returns an object with the content of others in place of `<ca.crt of ConfigMap …>`. */
+  #fill<T>(object: T): T {
+    const text = JSON.stringify(object, (_, value: unknown) => {
+      if (value === '<the CA text copied before>') return this.#copied;
+      const key = typeof value === 'string' ? /^<ca\.crt of ConfigMap (.*)>$/.exec(value)?.[1] : undefined;
+      if (key === undefined) return value;
+      const { data } = this.#lab.get('ConfigMap', key) as { readonly data?: Record<string, string> };
+      this.#copied = data?.['ca.crt'];
+      return this.#copied;
+    });
+    return JSON.parse(text) as T;
+  }
+
+  /** Returns the certificate and key of `Secret NAMESPACE/NAME`. */
+  #pairOf(secret: string): { readonly certificate: string; readonly key: string } {
+    const data = this.#lab.get('Secret', secret.replace('Secret ', ''))?.data as Record<string, string>;
+    const decode = (key: string) => Buffer.from(data[key] ?? '', 'base64').toString();
+    return { certificate: decode('tls.crt'), key: decode('tls.key') };
   }
 
   #patch({ object, objects, set = {} }: Step): void {
@@ -110,9 +135,11 @@ export class Player {
       return;
     }
     const [kind = '', key = ''] = (object as string).split(' ');
+    // The objects of a test are removed after it.
+    if (Object.values(set).includes('<as before the test>')) return;
     const next = structuredClone(this.#lab.get(kind, key)) as KubeObject;
     this.#generation = next.metadata.generation as number;
-    for (const [path, value] of Object.entries(set)) setValue(next, path, value);
+    for (const [path, value] of Object.entries(this.#fill(set))) setValue(next, path, value);
     this.#lab.apply(kind, next);
   }
 
@@ -189,11 +216,19 @@ export class Player {
           ...headers,
           'x-echo-set-header': wished.join(','),
         },
-        ...(isHttps && { tls: { ...tlsOf(step), trust: this.#trust } }),
+        ...(isHttps && {
+          tls: {
+            ...tlsOf(step),
+            trust: this.#trust,
+            ...(step.clientCertificate !== undefined && { pair: this.#pairOf(step.clientCertificate) }),
+          },
+        }),
         ...(protocol === 'h2' && { isHttp2: true }),
       },
     });
-    return checkAnswer(step, answer, isHttps);
+    const certificateOf = (secret: string) =>
+      new X509Certificate(this.#pairOf(secret).certificate).raw.toString('base64');
+    return checkAnswer(step, answer, isHttps, certificateOf);
   }
 
   async #call(step: Step): Promise<string | undefined> {

@@ -2,6 +2,7 @@ import { clusterNames } from '../../../../src/base/kubernetes/names.ts';
 import type { KubeObject } from '../../lab/api-server.ts';
 import type { ConditionWords, ListenerWords, Step } from './expectations.ts';
 import type { GatewayLab } from './gateway-lab.ts';
+import { usable } from './values.ts';
 
 // biome-ignore lint/suspicious/noExplicitAny: a status is whatever was written
 type Any = any;
@@ -9,10 +10,12 @@ type Any = any;
 /** Returns what a status lacks of a step, or undefined if it holds. */
 export function checkStatus(lab: GatewayLab, step: Step, generationBefore: number | undefined): string | undefined {
   const { kind = 'Gateway', object = step.gateway } = step;
-  const seen = lab.get(kind, object as string);
+  const seen = object === undefined ? undefined : lab.get(kind, object as string);
   switch (step.check) {
     case 'gatewayAndRoutesAccepted':
       return checkAccepted(lab, step);
+    case 'routesAndParentAccepted':
+      return checkRoutesAndParent(lab, step);
     case 'condition':
       return seen === undefined ? 'no such object' : checkCondition(seen, step);
     case 'parents':
@@ -30,9 +33,22 @@ export function checkStatus(lab: GatewayLab, step: Step, generationBefore: numbe
       return isGood ? undefined : JSON.stringify(seen?.status);
     }
     case 'listeners':
-      return isCurrent(seen) ? checkListeners(seen, step.listeners ?? []) : 'conditions are not current';
+      return isCurrent(seen)
+        ? checkListeners(seen, (step.listeners ?? []) as readonly ListenerWords[])
+        : 'conditions are not current';
+    case 'listenerConditions':
+      return checkListenerConditions(seen, step);
+    case 'attachedListenerSets': {
+      const { attachedListenerSets: count = 0 } = (seen?.status ?? {}) as Any;
+      return count === step.count ? undefined : `${count} attached ListenerSets`;
+    }
     case 'observedGenerationLatest':
       return isCurrent(seen) ? undefined : JSON.stringify(seen?.status);
+    case 'statusAddresses': {
+      const found = ((seen?.status as Any)?.addresses ?? []) as readonly Any[];
+      const isGood = found.length === 1 && found[0].value === usable && found[0].type === 'IPAddress';
+      return isGood ? undefined : JSON.stringify(found);
+    }
     case 'addressAssigned': {
       const isGood = isCurrent(seen) && (seen?.status as Any)?.addresses?.length > 0;
       return isGood ? undefined : JSON.stringify(seen?.status);
@@ -67,7 +83,8 @@ export function checkNamespaces(lab: GatewayLab, namespaces: readonly string[]):
 /** Whether every condition of an object describes its newest generation. */
 function isCurrent(object: KubeObject | undefined): boolean {
   const status = object?.status as Any;
-  const lists = status?.parents?.map((one: Any) => one.conditions) ?? [status?.conditions];
+  const entries = status?.parents ?? status?.ancestors;
+  const lists = entries?.map((one: Any) => one.conditions) ?? [status?.conditions];
   if (lists.length === 0) return false;
   return lists.every(
     (conditions: Any) =>
@@ -91,21 +108,28 @@ function parentsOf(object: KubeObject | undefined): readonly Any[] {
   return (object?.status as Any)?.parents ?? [];
 }
 
-function checkAccepted(lab: GatewayLab, { gateway = '', routeKind = '', routes = [] }: Step): string | undefined {
+function checkAccepted(lab: GatewayLab, step: Step): string | undefined {
+  const { gateway = '' } = step;
   const found = lab.get('Gateway', gateway);
   const status = found?.status as Any;
   if (!isCurrent(found) || !status.addresses?.some((one: Any) => one.type !== undefined)) {
     return `Gateway ${gateway}: ${JSON.stringify(status)}`;
   }
+  return checkRoutesAndParent(lab, { ...step, parentKind: 'Gateway', parent: gateway });
+}
+
+function checkRoutesAndParent(lab: GatewayLab, step: Step): string | undefined {
+  const { parentKind = 'Gateway', parent: parentName = '', routeKind = '', routes = [] } = step;
+  const status = lab.get(parentKind, parentName)?.status as Any;
   for (const key of routes) {
     const route = lab.get(routeKind, key);
-    const parent = findParent(route, gateway);
+    const parent = findParent(route, parentName, parentKind);
     const missing = parent === undefined ? 'no parent' : findMissing(parent.conditions, accepted);
     if (missing !== undefined || !isCurrent(route))
       return `${routeKind} ${key}: ${missing} ${JSON.stringify(route?.status)}`;
   }
   if (routeKind === 'TLSRoute') return undefined;
-  for (const { name, conditions } of status.listeners ?? []) {
+  for (const { name, conditions } of status?.listeners ?? []) {
     for (const type of ['ResolvedRefs', 'Accepted', 'Programmed']) {
       const missing = findMissing(conditions, { type, status: 'True' });
       if (missing !== undefined) return `listener ${name}: ${missing}`;
@@ -114,25 +138,39 @@ function checkAccepted(lab: GatewayLab, { gateway = '', routeKind = '', routes =
   return undefined;
 }
 
-/** The entry of a route for a Gateway, `NAMESPACE/NAME`. */
-function findParent(route: KubeObject | undefined, gateway: string): Any {
+/** The entry of a route for a Gateway or ListenerSet, `NAMESPACE/NAME`. */
+function findParent(route: KubeObject | undefined, gateway: string, kind?: string): Any {
   const [namespace, name] = gateway.split('/');
   return parentsOf(route).find(
     ({ controllerName: owner, parentRef }) =>
       owner === controllerName &&
       parentRef.group === 'gateway.networking.k8s.io' &&
-      parentRef.kind === 'Gateway' &&
+      (kind === undefined || parentRef.kind === kind) &&
       parentRef.name === name &&
       (parentRef.namespace ?? route?.metadata.namespace) === namespace,
   );
 }
 
-function checkCondition(seen: KubeObject, { kind = '', parent, condition }: Step): string | undefined {
+/** The entry of a policy for a Gateway, `NAMESPACE/NAME`. */
+function findAncestor(policy: KubeObject, gateway: string): Any {
+  const [namespace, name] = gateway.split('/');
+  return (policy.status as Any)?.ancestors?.find(
+    ({ controllerName, ancestorRef }: Any) =>
+      controllerName === 'egress-router.io/ingress-agent' &&
+      ancestorRef.kind === 'Gateway' &&
+      ancestorRef.name === name &&
+      (ancestorRef.namespace ?? policy.metadata.namespace) === namespace,
+  );
+}
+
+function checkCondition(seen: KubeObject, { kind = '', parent, ancestor, condition }: Step): string | undefined {
   if (condition === undefined) throw new Error('A step without condition');
   if (!isCurrent(seen)) return `not current: ${JSON.stringify(seen.status)}`;
   const conditions = kind.endsWith('Route')
     ? findParent(seen, parent ?? '')?.conditions
-    : (seen.status as Any).conditions;
+    : kind === 'BackendTLSPolicy'
+      ? findAncestor(seen, ancestor ?? '')?.conditions
+      : (seen.status as Any).conditions;
   return findMissing(conditions, condition);
 }
 
@@ -156,6 +194,18 @@ function checkParents(seen: KubeObject | undefined, { parents = [] }: Step): str
     if (found === undefined || missing.length > 0) return `${missing.join('; ')} ${JSON.stringify(seen?.status)}`;
   }
   return undefined;
+}
+
+function checkListenerConditions(seen: KubeObject | undefined, step: Step): string | undefined {
+  const { listeners: wanted = [], conditions = [] } = step;
+  const listeners = ((seen?.status as Any)?.listeners ?? []) as readonly Any[];
+  const names = wanted.includes('all') ? listeners.map(({ name }) => name as string) : (wanted as readonly string[]);
+  for (const name of names) {
+    const found = listeners.find((one) => one.name === name);
+    const missing = conditions.flatMap((one) => findMissing(found?.conditions, one) ?? []);
+    if (found === undefined || missing.length > 0) return `listener ${name}: ${missing.join('; ')}`;
+  }
+  return names.length > 0 ? undefined : 'no listeners';
 }
 
 function checkListeners(seen: KubeObject | undefined, wanted: readonly ListenerWords[]): string | undefined {

@@ -9,7 +9,10 @@ const secure = ['sni', 'trust'];
  */
 const fields: Readonly<Record<string, readonly string[]>> = {
   wait: ['check', 'namespaces'],
-  'status:condition': ['kind', 'object', 'parent', 'condition'],
+  'status:condition': ['kind', 'object', 'parent', 'ancestor', 'condition'],
+  'status:listenerConditions': ['kind', 'object', 'listeners', 'conditions'],
+  'status:attachedListenerSets': ['kind', 'object', 'count'],
+  'status:routesAndParentAccepted': ['parentKind', 'parent', 'routeKind', 'routes'],
   'status:listeners': ['kind', 'object', 'listeners'],
   'status:gatewayAndRoutesAccepted': ['gateway', 'routeKind', 'routes', 'sectionNames'],
   'status:parents': ['kind', 'object', 'parents', 'namespaceRequired'],
@@ -18,6 +21,7 @@ const fields: Readonly<Record<string, readonly string[]>> = {
   'status:observedGenerationLatest': ['kind', 'object'],
   'status:generationGrew': ['kind', 'object'],
   'status:addressAssigned': ['kind', 'object'],
+  'status:statusAddresses': ['kind', 'object', 'exactly', 'typeEqualsSpecType'],
   patch: ['object', 'objects', 'set', 'note'],
   delete: ['object'],
   create: ['object'],
@@ -33,6 +37,7 @@ const fields: Readonly<Record<string, readonly string[]>> = {
     'protocol',
     'followRedirect',
     'backendAnswersWithHeaders',
+    'clientCertificate',
     'expect',
   ],
   grpc: [...place, 'service', 'method', 'authority', 'metadata', 'expect'],
@@ -50,6 +55,8 @@ const fields: Readonly<Record<string, readonly string[]>> = {
 const expectations: ReadonlySet<string> = new Set([
   'status',
   'statusNot',
+  'transportError',
+  'note',
   'backend',
   'namespace',
   'backendSees',
@@ -70,7 +77,15 @@ const expectations: ReadonlySet<string> = new Set([
 ]);
 
 /** Fields of `backendSees` that the checks obey. */
-const seen: ReadonlySet<string> = new Set(['host', 'path', 'method', 'headers', 'absentHeaders', 'sni']);
+const seen: ReadonlySet<string> = new Set([
+  'host',
+  'path',
+  'method',
+  'headers',
+  'absentHeaders',
+  'sni',
+  'clientCertificateAmong',
+]);
 
 /** Returns what a step demands that the player would not check, such as `request.clientCertificate`. */
 export function findUnknownFields(step: Step): readonly string[] {

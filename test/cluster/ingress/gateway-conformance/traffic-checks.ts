@@ -3,11 +3,22 @@ import type { EchoAnswer } from './echo-protocol.ts';
 import type { Expectation, Step } from './expectations.ts';
 
 /** Returns what is wrong with the answer to a request, or undefined if it is right. */
-export function checkAnswer(step: Step, answer: EchoAnswer, isHttps: boolean): string | undefined {
+export function checkAnswer(
+  step: Step,
+  answer: EchoAnswer,
+  isHttps: boolean,
+  certificateOf: (secret: string) => string,
+): string | undefined {
   const { expect = {} } = step;
   try {
+    if (expect.transportError === true) {
+      assert.notEqual(answer.error ?? 'timeout', 'timeout', 'no error of the connection');
+      return undefined;
+    }
     if (answer.error !== undefined) assert.fail(answer.error);
     checkWhole(step, expect, answer, isHttps);
+    const among = expect.backendSees?.clientCertificateAmong;
+    if (among !== undefined) assert.ok(answer.echo.tls.peerCertificates.includes(certificateOf(among)), 'certificate');
     return undefined;
   } catch (error) {
     return `${error instanceof Error ? error.message : String(error)} in ${JSON.stringify(answer)}`;
@@ -17,7 +28,7 @@ export function checkAnswer(step: Step, answer: EchoAnswer, isHttps: boolean): s
 function checkWhole(step: Step, expect: Expectation, answer: EchoAnswer, isHttps: boolean): void {
   const { status = 0, headers = {} } = answer;
   if (expect.statusNot !== undefined) {
-    assert.notEqual(status, expect.statusNot);
+    assert.ok(![expect.statusNot].flat().includes(status), `status ${status}`);
     return;
   }
   const wanted = [expect.status ?? 200].flat();

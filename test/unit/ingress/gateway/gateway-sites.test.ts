@@ -6,10 +6,12 @@ import { GatewayReporter, type GatewayReports } from '../../../../src/ingress/ga
 import type { ReferenceGrant } from '../../../../src/ingress/gateway/reference-grant.ts';
 import type { SitePorts } from '../../../../src/ingress/gateway/site-ports.ts';
 import type { Verdict } from '../../../../src/ingress/intent/plane.ts';
+import type { ReferenceState } from '../../../../src/ingress/intent/references.ts';
 import type { SiteRequest } from '../../../../src/ingress/intent/site-request.ts';
 import { Inventory } from '../../../../src/ingress/objects/inventory.ts';
 import { readObject } from '../../../../src/ingress/objects/kinds.ts';
 import { noAssignments } from '../../../../src/ingress/pools/assign.ts';
+import { noReferences } from '../no-references.ts';
 
 const group = 'gateway.networking.k8s.io';
 const created = (seconds: number) => new Date(Date.UTC(2026, 0, 1) + seconds * 1000).toISOString();
@@ -49,11 +51,17 @@ class World {
   readonly inventory = new Inventory();
   /** Results of claims: these ports are free. */
   sitePorts: SitePorts = new Map(['81', '8080', '8443', '9443'].map((key) => [key, undefined]));
+  /** Certificates in ConfigMaps and Secrets. */
+  readonly contents = new Map<string, ReferenceState>();
   readonly sites = new GatewaySites(this.inventory, {
     className: undefined,
     ownPorts: { http: 80, https: 443 },
     sitePorts: () => this.sitePorts,
     addresses: () => this.#sources,
+    references: {
+      authorities: (key, field) => this.contents.get(`ConfigMap ${key}`) ?? noReferences.authorities(key, field),
+      keyPair: (key, field) => this.contents.get(key) ?? noReferences.keyPair(key, field),
+    },
   });
   readonly #sources = { addresses: ['192.0.2.10'], assignments: noAssignments };
   readonly #journal = this.inventory.openJournal();
@@ -84,11 +92,13 @@ class World {
   }
 
   /** Keys of changed routes. */
-  update(): readonly string[] {
+  update(references: ReadonlySet<string> = new Set()): readonly string[] {
     const changes = this.#journal.take();
     const given = this.#hasStarted ? changes : undefined;
     this.#hasStarted = true;
-    return this.sites.sources.flatMap((source) => [...source.listChanged(given)].map((key) => `${source.kind} ${key}`));
+    return this.sites.sources.flatMap((source) =>
+      [...source.listChanged(given, references)].map((key) => `${source.kind} ${key}`),
+    );
   }
 
   get requests(): readonly SiteRequest[] {
@@ -117,6 +127,7 @@ class World {
     return this.#reporter.report({
       classes: [...this.inventory.all('GatewayClass')],
       gateways: [...this.inventory.all('Gateway')],
+      listenerSets: [...this.inventory.all('ListenerSet')],
       grants: this.inventory.isEmpty('ReferenceGrant') ? this.#noGrants : [...this.inventory.all('ReferenceGrant')],
       l4Routes: [...this.inventory.all('TCPRoute')],
       ...this.#sources,
@@ -377,7 +388,7 @@ describe('listeners for hosts', () => {
     );
     world.update();
     const conflict = (reason: string) =>
-      `Accepted False ${reason}, Programmed False Invalid, Conflicted True ${reason}, 0`;
+      `Accepted False ${reason}, Programmed False ${reason}, Conflicted True ${reason}, 0`;
     for (const name of ['http', 'same']) assert.equal(world.listenerOf(name), conflict('HostnameConflict'));
     for (const name of ['tcp', 'mixed', 'tls', 'https']) {
       assert.equal(world.listenerOf(name), conflict('ProtocolConflict'));
@@ -452,7 +463,6 @@ describe('listeners for hosts', () => {
         https(),
         https({ name: 'a', hostname: 'a.test' }),
         https({ name: 'other', port: 8443, hostname: 'a.test' }),
-        { name: 'terminate', port: 9443, protocol: 'TLS' },
       ]),
     );
     world.update();
@@ -460,11 +470,10 @@ describe('listeners for hosts', () => {
       assert.equal(world.listenerOf(name), 'OverlappingTLSConfig True OverlappingHostnames, 0');
     }
     assert.equal(world.listenerOf('other'), '0');
-    assert.match(world.listenerOf('terminate'), /^Accepted False UnsupportedValue/);
     const tls = { frontend: { default: {}, perPort: [{ port: 443, tls: { validation: { caCertificateRefs: [] } } }] } };
     world.put(writeGateway([https(), https({ name: 'other', port: 8443 })], { tls }));
     world.update();
-    assert.match(world.listenerOf('https'), /^Accepted False UnsupportedValue/);
+    assert.match(world.listenerOf('https'), /^Accepted False NoValidCACertificate/);
     assert.equal(world.listenerOf('other'), '0');
   });
 });
@@ -513,4 +522,296 @@ describe('GRPCRoutes and TLSRoutes', () => {
     assert.deepEqual(world.requests.map(show), ['tls **.a.test']);
     assert.equal(world.conditionsOf('a', world.report(), 'TLSRoute'), good);
   });
+});
+
+/** `Accepted True Accepted` and so on. */
+function showConditions(conditions: readonly { type: string; status: string; reason: string }[] = []): string {
+  return conditions.map(({ type, status, reason }) => `${type} ${status} ${reason}`).join(', ');
+}
+
+describe('ListenerSets', () => {
+  const writeSet = (name: string, listeners: readonly object[], words = {}): object =>
+    write('ListenerSet', name, { parentRef: { name: 'gw', namespace: 'shop' }, listeners }, words);
+  const open = { allowedListeners: { namespaces: { from: 'All' } } };
+  const setOf = (world: World, key: string) => world.report().sets.get(key);
+
+  it('add listeners only where the Gateway allows it', () => {
+    const world = new World(writeGateway([http()]), writeSet('more', [http({ hostname: 'a.test' })], { age: 1 }));
+    world.update();
+    assert.equal(
+      showConditions(setOf(world, 'shop/more')?.conditions),
+      'Accepted False NotAllowed, Programmed False NotAllowed',
+    );
+    assert.deepEqual(world.listeners, ['Gateway-shop-gw/http']);
+    world.put(writeGateway([http()], { allowedListeners: { namespaces: { from: 'Same' } } }));
+    world.put(writeSet('foreign', [http({ hostname: 'b.test' })], { namespace: 'other', age: 1 }));
+    world.update();
+    assert.deepEqual(world.listeners, ['Gateway-shop-gw/http', 'ListenerSet-shop-more/http']);
+    assert.match(showConditions(setOf(world, 'other/foreign')?.conditions), /^Accepted False NotAllowed/);
+    assert.equal(
+      showConditions(setOf(world, 'shop/more')?.conditions),
+      'Accepted True Accepted, Programmed True Programmed',
+    );
+    assert.equal(world.report().gateways.get('shop/gw')?.attachedSets, 1);
+  });
+
+  it('yield to their Gateway, then to the oldest of them', () => {
+    const world = new World(
+      writeGateway([http({ hostname: 'gw.test' })], open),
+      writeSet('young', [http({ hostname: 'old.test' }), http({ name: 'own', hostname: 'own.test' })], { age: 2 }),
+      writeSet('old', [http({ hostname: 'old.test' }), http({ name: 'lost', hostname: 'gw.test' })], { age: 1 }),
+    );
+    world.update();
+    const lost =
+      'Accepted False HostnameConflict, Programmed False HostnameConflict, ResolvedRefs True ResolvedRefs, Conflicted True HostnameConflict';
+    const listener = (key: string, name: string) =>
+      showConditions(setOf(world, key)?.listeners.find((one) => one.name === name)?.conditions);
+    assert.equal(listener('shop/young', 'http'), lost);
+    assert.equal(listener('shop/old', 'lost'), lost);
+    assert.deepEqual(world.listeners, [
+      'Gateway-shop-gw/http',
+      'ListenerSet-shop-old/http',
+      'ListenerSet-shop-young/own',
+    ]);
+  });
+
+  it('do not take hostnames from other Gateways on the same address, even if their Gateway is older', () => {
+    const world = new World(
+      writeGateway([http({ hostname: 'gw.test' })], open),
+      write('Gateway', 'second', { gatewayClassName: 'ours', listeners: [http({ hostname: 'x.test' })] }, { age: 1 }),
+      writeSet('taker', [http({ hostname: 'x.test' })], { age: 2 }),
+    );
+    world.update();
+    assert.deepEqual(world.listeners, ['Gateway-shop-gw/http', 'Gateway-shop-second/http']);
+  });
+
+  it('are reached by routes that name them, with the grants and namespaces of their own', () => {
+    const grant = write(
+      'ReferenceGrant',
+      'pair',
+      {
+        from: [{ group, kind: 'Gateway', namespace: 'shop' }],
+        to: [{ group: '', kind: 'Secret' }],
+      },
+      { namespace: 'certs' },
+    );
+    const foreign = { tls: { certificateRefs: [{ name: 'pair', namespace: 'certs' }] } };
+    const world = new World(
+      grant,
+      writeGateway([http()], open),
+      writeSet('more', [https(foreign), http({ name: 'plain', hostname: 'a.test' })], { namespace: 'team', age: 1 }),
+      writeRoute(
+        'by-set',
+        { parentRefs: [{ kind: 'ListenerSet', name: 'more', namespace: 'team' }] },
+        { namespace: 'team' },
+      ),
+      writeRoute('by-gateway', { parentRefs: [{ name: 'gw', sectionName: 'plain' }] }),
+      writeRoute('outside', { parentRefs: [{ kind: 'ListenerSet', name: 'more', namespace: 'team' }] }),
+    );
+    world.update();
+    const https0 = setOf(world, 'team/more')?.listeners[0];
+    assert.match(showConditions(https0?.conditions), /ResolvedRefs False RefNotPermitted/);
+    assert.deepEqual(
+      world.requests.map(({ listener }) => listener),
+      ['ListenerSet-team-more/plain'],
+    );
+    assert.match(world.conditionsOf('by-gateway'), /^Accepted False NoMatchingParent/);
+    assert.match(world.conditionsOf('outside'), /^Accepted False NotAllowedByListeners/);
+  });
+});
+
+describe('BackendTLSPolicies', () => {
+  const writePolicy = (name: string, spec: object, words = {}): object =>
+    write(
+      'BackendTLSPolicy',
+      name,
+      {
+        targetRefs: [{ group: '', kind: 'Service', name: 'web' }],
+        validation: { hostname: 'web.test', caCertificateRefs: [{ group: '', kind: 'ConfigMap', name: 'ca' }] },
+        ...spec,
+      },
+      words,
+    );
+  const valid: ReferenceState = { state: 'valid', pem: 'PEM' };
+  const sharesOf = (world: World) =>
+    world.requests.flatMap(({ demand }) => (demand.ok ? demand.value.groups.flatMap(({ shares }) => shares) : []));
+  const show = (world: World) =>
+    sharesOf(world).map(({ tls, isForbidden }) => (isForbidden === true ? 'error' : (tls?.name ?? 'plain')));
+  const policyOf = (world: World, name: string) =>
+    showConditions(world.report().policies.get(`shop/${name}`)?.ancestors[0]?.conditions);
+
+  function open(...policies: readonly object[]): World {
+    const world = new World(writeGateway([http()]), writeRoute('a'), ...policies);
+    world.contents.set('ConfigMap shop/ca', valid);
+    world.update();
+    return world;
+  }
+
+  it('set server name and authorities of the backends of a route', () => {
+    const world = open(writePolicy('p', {}));
+    const [share] = sharesOf(world);
+    assert.deepEqual(share?.tls, {
+      name: 'web.test',
+      authority: { name: 'shop:BackendTLSPolicy.p', pem: 'PEM' },
+    });
+    assert.equal(policyOf(world, 'p'), 'Accepted True Accepted, ResolvedRefs True ResolvedRefs');
+    assert.deepEqual(world.report().policies.get('shop/p')?.ancestors[0]?.ancestorRef, {
+      group,
+      kind: 'Gateway',
+      namespace: 'shop',
+      name: 'gw',
+    });
+  });
+
+  const names = [{ type: 'Hostname', hostname: 'web.test' }];
+  const unusable: readonly (readonly [name: string, want: string, validation: object])[] = [
+    [
+      'names a missing ConfigMap',
+      'Accepted False NoValidCACertificate, ResolvedRefs False InvalidCACertificateRef',
+      { caCertificateRefs: [{ group: '', kind: 'ConfigMap', name: 'none' }] },
+    ],
+    [
+      'names another kind',
+      'Accepted False NoValidCACertificate, ResolvedRefs False InvalidKind',
+      { caCertificateRefs: [{ group: '', kind: 'Secret', name: 'ca' }] },
+    ],
+    [
+      'names no authority',
+      'Accepted False NoValidCACertificate, ResolvedRefs True ResolvedRefs',
+      { caCertificateRefs: [] },
+    ],
+    [
+      'asks for the system’s authorities',
+      'Accepted False Invalid, ResolvedRefs True ResolvedRefs',
+      { wellKnownCACertificates: 'System' },
+    ],
+    ['lists names', 'Accepted False Invalid, ResolvedRefs True ResolvedRefs', { subjectAltNames: names }],
+    [
+      'has a wildcard as hostname',
+      'Accepted False Invalid, ResolvedRefs True ResolvedRefs',
+      { hostname: '*.web.test' },
+    ],
+    ['has no hostname', 'Accepted False Invalid, ResolvedRefs True ResolvedRefs', { hostname: null }],
+  ];
+  for (const [name, want, validation] of unusable) {
+    it(`answer with errors if one ${name}, never without TLS`, () => {
+      const usual = { hostname: 'web.test', caCertificateRefs: [{ group: '', kind: 'ConfigMap', name: 'ca' }] };
+      const world = open(writePolicy('p', { validation: { ...usual, ...validation } }));
+      assert.deepEqual(show(world), ['error']);
+      assert.equal(policyOf(world, 'p'), want);
+    });
+  }
+
+  it('are decided by port, then age, and report the others as conflicted', () => {
+    const named = (name: string, hostname: string, section: string | undefined, age: number) =>
+      writePolicy(
+        name,
+        {
+          targetRefs: [{ group: '', kind: 'Service', name: 'web', ...(section && { sectionName: section }) }],
+          validation: { hostname, caCertificateRefs: [{ group: '', kind: 'ConfigMap', name: 'ca' }] },
+        },
+        { age },
+      );
+    const world = open(named('young', 'young.test', undefined, 2), named('old', 'old.test', undefined, 1));
+    assert.deepEqual(show(world), ['old.test']);
+    assert.match(policyOf(world, 'young'), /^Accepted False Conflicted/);
+    world.put(named('port', 'port.test', 'tls', 3));
+    world.update();
+    assert.deepEqual(show(world), ['old.test']);
+    // The port gets the name that a policy mentions.
+    world.put({
+      apiVersion: 'v1',
+      kind: 'Service',
+      metadata: { namespace: 'shop', name: 'web' },
+      spec: { ports: [{ port: 80, name: 'tls' }] },
+    });
+    world.update();
+    assert.deepEqual(show(world), ['port.test']);
+    assert.match(policyOf(world, 'port'), /^Accepted True/);
+    assert.match(policyOf(world, 'old'), /^Accepted True/);
+  });
+
+  it('follow changes of a ConfigMap, and preserve the status until it is read', () => {
+    const world = open(writePolicy('p', {}));
+    for (const [state, want] of [
+      [{ state: 'waiting' }, 'error'],
+      [{ state: 'valid', pem: 'NEW' }, 'web.test'],
+      [{ state: 'invalid', message: 'broken' }, 'error'],
+    ] as const) {
+      world.contents.set('ConfigMap shop/ca', state);
+      assert.deepEqual(world.update(new Set(['ConfigMap shop/ca'])), ['HTTPRoute shop/a']);
+      assert.deepEqual(show(world), [want]);
+      assert.equal(world.report().policies.get('shop/p')?.isPending, state.state === 'waiting' ? true : undefined);
+    }
+    assert.deepEqual(world.update(new Set(['ConfigMap shop/other'])), []);
+  });
+
+  it('present the certificate of each Gateway, and nothing if it is invalid', () => {
+    const tls = { backend: { clientCertificateRef: { name: 'client' } } };
+    const world = open(writePolicy('p', {}));
+    const second = { gatewayClassName: 'ours', listeners: [http({ hostname: 'x.test' })], tls };
+    const parentRefs = [{ name: 'gw' }, { name: 'second' }];
+    world.put(write('Gateway', 'second', second, { age: 1 }), writeRoute('a', { parentRefs }));
+    world.contents.set('shop/client', { state: 'valid', pem: 'PAIR' });
+    world.update();
+    assert.deepEqual(
+      sharesOf(world).map((share) => share.tls?.certificate?.pem),
+      [undefined, 'PAIR'],
+    );
+    const labels = new Set(world.requests.map(({ owner }) => owner.label));
+    assert.equal(labels.size, 2);
+    world.contents.delete('shop/client');
+    world.update(new Set(['shop/client']));
+    assert.deepEqual(show(world), ['web.test', 'error']);
+    const conditions = showConditions(world.report().gateways.get('shop/second')?.conditions);
+    assert.match(conditions, /ResolvedRefs False InvalidClientCertificateRef/);
+  });
+});
+
+describe('client certificates of HTTPS listeners', () => {
+  const refs = { caCertificateRefs: [{ group: '', kind: 'ConfigMap', name: 'ca' }] };
+  const clientsOf = (world: World) =>
+    world.sites.sources
+      .flatMap((source) => [...(source.listListeners?.() ?? [])])
+      .map(({ id, tls }) => [id.split('/')[1], tls?.clients]);
+
+  it('are verified as the port or the default requests, and not served until the authorities are known', () => {
+    const frontend = {
+      default: { validation: refs },
+      perPort: [
+        { port: 8443, tls: { validation: { ...refs, mode: 'AllowInsecureFallback' } } },
+        { port: 9443, tls: {} },
+      ],
+    };
+    const listeners = [https(), https({ name: 'any', port: 8443 }), https({ name: 'none', port: 9443 })];
+    const world = new World(writeGateway(listeners, { tls: { frontend } }));
+    world.contents.set('ConfigMap shop/ca', { state: 'waiting' });
+    world.update();
+    assert.deepEqual(clientsOf(world), [['none', undefined]]);
+    assert.equal(world.report().gateways.get('shop/gw')?.isPending, true);
+    world.contents.set('ConfigMap shop/ca', { state: 'valid', pem: 'PEM' });
+    world.update(new Set(['ConfigMap shop/ca']));
+    assert.deepEqual(clientsOf(world), [
+      ['https', { name: 'Gateway-shop-gw/default', pem: 'PEM' }],
+      ['any', { name: 'Gateway-shop-gw/8443', pem: 'PEM', isOptional: true }],
+      ['none', undefined],
+    ]);
+    const conditions = showConditions(world.report().gateways.get('shop/gw')?.conditions);
+    assert.match(conditions, /InsecureFrontendValidationMode True ConfigurationChanged/);
+  });
+
+  for (const [name, frontend] of [
+    ['an unknown mode', { default: { validation: { ...refs, mode: 'Later' } } }],
+    ['a list instead of an object', { default: [] }],
+    ['an unreadable port', { perPort: [{ port: 'https', tls: { validation: refs } }] }],
+    ['text', 'required'],
+  ] as const) {
+    it(`are never skipped for ${name}`, () => {
+      const world = new World(writeGateway([https(), http()], { tls: { frontend } }));
+      world.contents.set('ConfigMap shop/ca', { state: 'valid', pem: 'PEM' });
+      world.update();
+      assert.deepEqual(clientsOf(world), [['http', undefined]]);
+      assert.match(world.listenerOf('https'), /^Accepted False UnsupportedValue/);
+    });
+  }
 });

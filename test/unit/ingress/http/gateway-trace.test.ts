@@ -11,6 +11,7 @@ import { Inventory } from '../../../../src/ingress/objects/inventory.ts';
 import { readObject } from '../../../../src/ingress/objects/kinds.ts';
 import { noAssignments } from '../../../../src/ingress/pools/assign.ts';
 import { service } from '../../../netns/ingress/http/objects.ts';
+import { noReferences } from '../no-references.ts';
 
 function write(kind: string, name: string, spec: object): object {
   const metadata = { namespace: 'shop', name, uid: `${kind}-${name}` };
@@ -61,6 +62,7 @@ function plan() {
     ownPorts: { http: 80, https: 443 },
     sitePorts: () => new Map(),
     addresses: () => ({ addresses: [], assignments: noAssignments }),
+    references: noReferences,
   });
   const planner = new SitePlanner(
     inventory,

@@ -155,9 +155,18 @@ describe('StatusFile', () => {
       gateways: new Map([
         [
           'shop/gw',
-          { uid: 'g', generation, conditions: [condition], addresses: ['192.0.2.1', '2001:db8::1'], listeners: [] },
+          {
+            uid: 'g',
+            generation,
+            conditions: [condition],
+            addresses: ['192.0.2.1', '2001:db8::1'],
+            listeners: [],
+            attachedSets: 0,
+          },
         ],
       ]),
+      sets: new Map(),
+      policies: new Map(),
       routes: {
         TCPRoute: new Map([
           ['shop/a', { uid: 'a', generation, parents: [{ parentRef: { name: 'gw' }, conditions: [condition] }] }],

@@ -1,0 +1,222 @@
+import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { execa } from 'execa';
+import { after, before, describe, it } from 'mocha';
+import type { HttpState } from '../../../../src/ingress/haproxy/model.ts';
+import type { ClientAuthorities, Rule, TlsName, VirtualHost } from '../../../../src/ingress/haproxy/rule.ts';
+import { TestAuthority } from '../../../lab/certificates.ts';
+import { makeBackend, makePem, makeServer, makeState } from './fixtures.ts';
+import { World } from './world.ts';
+
+const first = 61_100;
+const gateways = {
+  ports: { http: { from: first, to: first + 1 }, tls: { from: first + 2, to: first + 3 } },
+  inner: 1,
+  clients: 3,
+  ended: 1,
+};
+const place = '8443@127.0.0.1';
+const port = first + 2;
+
+function to(backend: string): Rule {
+  return { path: { type: 'prefix', value: '/' }, conditions: [], target: { kind: 'backend', backend } };
+}
+
+/** The ways in which a client can offer an earlier session. */
+const versions = [
+  ['TLS 1.2 with tickets', ['-tls1_2']],
+  ['TLS 1.2 with session IDs', ['-tls1_2', '-no_ticket']],
+  ['TLS 1.3', ['-tls1_3']],
+] as const;
+
+describe('client certificates of listeners in a real HAProxy', () => {
+  const world = new World();
+  const folder = mkdtempSync(join(tmpdir(), 'clients-'));
+  // Two authorities have one name, as an attacker may choose.
+  const authorities = {
+    one: new TestAuthority('clients'),
+    two: new TestAuthority('clients'),
+    three: new TestAuthority('others'),
+  };
+  let state: HttpState;
+  const close: (() => void)[] = [];
+
+  const clients = (scope: string, { certificate: pem }: TestAuthority): ClientAuthorities => ({ scope, pem });
+
+  before(async () => {
+    for (const [name, authority] of Object.entries(authorities)) {
+      const { certificate, key } = authority.issue({ name: `client ${name}` });
+      writeFileSync(join(folder, `${name}.pem`), `${certificate}${key}`);
+    }
+    const tcp = createServer((socket) => socket.end('plain tcp\n')).listen(0, '127.0.0.1');
+    await once(tcp, 'listening');
+    close.push(() => tcp.close());
+    const echo = async (name: string) =>
+      makeBackend(`be_http:t:${name}`, [makeServer(name, '127.0.0.1', await world.server(name))], { http: {} });
+    const backends = [
+      await echo('open'),
+      await echo('one'),
+      await echo('two'),
+      await echo('any'),
+      makeBackend('be_tcp:t:ended', [makeServer('e', '127.0.0.1', (tcp.address() as { port: number }).port)], {
+        mode: 'tcp',
+        balance: 'source',
+      }),
+    ];
+    const host = (name: string, inner?: number): VirtualHost => ({
+      key: `${place}|${name}.test`,
+      listener: `gw/${name}`,
+      ...(inner !== undefined && { inner }),
+      rules: [to(`be_http:t:${name}`)],
+    });
+    const shared = `${(await world.settings()).listen.httpsPort}@*`;
+    const hosts = [
+      host('open'),
+      host('one', 2),
+      host('two', 3),
+      host('any', 5),
+      { key: `${shared}|one.test`, listener: 'gw/shared', inner: 4, rules: [to('be_http:t:one')] },
+    ];
+    const tlsNames: readonly TlsName[] = [
+      { key: `${place}|open.test`, to: 'end' },
+      { key: `${place}|one.test`, to: { inner: 2 } },
+      { key: `${place}|two.test`, to: { inner: 3 } },
+      { key: `${place}|any.test`, to: { inner: 5 } },
+      { key: `${place}|ended.test`, to: { inner: 8 } },
+      { key: `${shared}|one.test`, to: { inner: 4 } },
+    ];
+    const certificate = (name: string, inner: number) => ({
+      name,
+      pem: makePem(`${name}.test`),
+      hosts: [`${name}.test`],
+      http2: true,
+      inner,
+    });
+    state = makeState({
+      settings: await world.settings({ gateways }),
+      backends,
+      certificates: [
+        certificate('open', 1),
+        certificate('one', 2),
+        certificate('two', 3),
+        certificate('any', 5),
+        certificate('ended', 8),
+        { ...certificate('one', 4), name: 'shared' },
+      ],
+      gateways: {
+        hosts: new Map(hosts.map((one) => [one.key, one])),
+        tlsNames: new Map(tlsNames.map((one) => [one.key, one])),
+        places: new Map([
+          [place, place],
+          [shared, shared],
+        ]),
+        ports: new Map([[String(port), '8443']]),
+        inner: new Map([[place, 1]]),
+        clients: new Map([
+          [2, clients('one', authorities.one)],
+          [3, clients('two', authorities.two)],
+          [4, clients('shared', authorities.one)],
+          [5, clients('any', authorities.one)],
+        ]),
+        endedNames: new Map([
+          [`${place}|ended.test`, { key: `${place}|ended.test`, to: { backend: 'be_tcp:t:ended' } }],
+        ]),
+      },
+    });
+    await world.engine.start(state);
+  });
+
+  after(async () => {
+    for (const each of close) each();
+    await world.close();
+    rmSync(folder, { recursive: true, force: true });
+  });
+
+  /** Returns the answer of one request by `openssl s_client`, or an empty text. */
+  async function ask(
+    name: string,
+    more: readonly string[] = [],
+    host = `${name}.test`,
+    at: number = port,
+  ): Promise<string> {
+    const sni = name === '' ? ['-noservername'] : ['-servername', `${name}.test`];
+    const words = ['s_client', '-connect', `127.0.0.1:${at}`, ...sni, '-quiet', '-ign_eof', ...more];
+    const input = `GET / HTTP/1.1\r\nHost: ${host}\r\nConnection: close\r\n\r\n`;
+    const { stdout } = await execa('/usr/bin/openssl', words, { input, reject: false, timeout: 10_000 });
+    return stdout;
+  }
+
+  const pair = (name: string) => ['-cert', join(folder, `${name}.pem`)];
+  const serverOf = (answer: string) => /"server":"(\w+)"/.exec(answer)?.[1] ?? /HTTP\/1.1 (\d+)/.exec(answer)?.[1];
+
+  it('admits clients of the listener’s authority only', async () => {
+    assert.equal(serverOf(await ask('open')), 'open');
+    assert.equal(serverOf(await ask('one', pair('one'))), 'one');
+    assert.equal(serverOf(await ask('two', pair('two'))), 'two');
+    assert.equal(serverOf(await ask('one')), undefined);
+    assert.equal(serverOf(await ask('one', pair('two'))), undefined);
+    assert.equal(serverOf(await ask('two', pair('one'))), undefined);
+  });
+
+  it('admits every client with the insecure fallback', async () => {
+    assert.equal(serverOf(await ask('any')), 'any');
+    for (const name of ['one', 'two']) assert.equal(serverOf(await ask('any', pair(name))), 'any');
+  });
+
+  it('answers 421 to a host that requires other client certificates than the connection', async () => {
+    // Without a server name, the frontend of the place terminates TLS.
+    for (const name of ['open', 'any', '']) assert.equal(serverOf(await ask(name, [], 'one.test')), '421');
+    assert.equal(serverOf(await ask('two', pair('two'), 'one.test')), '421');
+    assert.equal(serverOf(await ask('one', pair('one'), 'open.test')), '421');
+  });
+
+  it('requires client certificates on the port of Routes, too', async () => {
+    const at = world.httpsPort;
+    assert.equal(serverOf(await ask('one', pair('one'), 'one.test', at)), 'one');
+    assert.equal(serverOf(await ask('one', [], 'one.test', at)), undefined);
+    assert.equal(serverOf(await ask('one', pair('two'), 'one.test', at)), undefined);
+    for (const name of ['other', '']) assert.equal(serverOf(await ask(name, [], 'one.test', at)), '421');
+  });
+
+  it('terminates TLS of connections', async () => {
+    assert.match(await ask('ended'), /plain tcp/);
+  });
+
+  for (const [name, words] of versions) {
+    it(`never resumes a session of another listener: ${name}`, async () => {
+      const session = join(folder, 'session');
+      const more = ['-sess_out', session, ...words];
+      for (const [from, own] of [
+        ['open', []],
+        ['one', pair('one')],
+        ['any', pair('one')],
+      ] as const) {
+        writeFileSync(session, '');
+        assert.equal(serverOf(await ask(from, [...own, ...more])), from);
+        for (const offered of [[], pair('one')]) {
+          const answer = await ask('two', ['-sess_in', session, ...offered, ...words]);
+          assert.equal(serverOf(answer), undefined, `session of ${from}`);
+        }
+      }
+    });
+  }
+
+  it('applies renewed and replaced authorities in place, and closes connections of other ones', async () => {
+    const clientsOf = (scope: string, ...list: readonly TestAuthority[]) =>
+      new Map([...state.gateways.clients, [2, { scope, pem: list.map(({ certificate }) => certificate).join('') }]]);
+    const apply = async (map: ReadonlyMap<number, ClientAuthorities>) => {
+      state = { ...state, gateways: { ...state.gateways, clients: map } };
+      const outcome = await world.engine.apply(state);
+      assert.equal(outcome.pendingReload, false);
+    };
+    await apply(clientsOf('one', authorities.one, authorities.three));
+    for (const name of ['one', 'three']) assert.equal(serverOf(await ask('one', pair(name))), 'one');
+    await apply(clientsOf('other', authorities.two));
+    assert.equal(serverOf(await ask('one', pair('one'))), undefined);
+    assert.equal(serverOf(await ask('one', pair('two'))), 'one');
+  });
+}).timeout(60_000);
