@@ -41,12 +41,15 @@ function Deadline:start_analyze(txn, channel)
   filter.register_data_filter(self, channel)
 end
 
+-- An upgraded connection has the timeout of tunnels, for which HAProxy wants no filter of data.
 function Deadline:http_headers(txn, message)
-  if message.channel:is_resp() then self.isUpgraded = txn.f:status() == 101 end
+  if not message.channel:is_resp() or txn.f:status() ~= 101 then return end
+  filter.unregister_data_filter(self, txn.req)
+  filter.unregister_data_filter(self, txn.res)
 end
 
 function Deadline:http_payload(txn, message)
-  if not self.isUpgraded and now() > self.ends then error("late", 0) end
+  if now() > self.ends then error("late", 0) end
 end
 
 core.register_filter("deadline", Deadline, function(class, words)
@@ -74,34 +77,41 @@ function Mirror:new()
   return setmetatable({}, Mirror)
 end
 
+-- Called before the rules of the section, which set the variable.
 function Mirror:start_analyze(txn, channel)
-  if channel:is_resp() then return end
-  local mirrors = txn:get_var("txn.mirrors")
-  if mirrors == nil then return end
-  self.section = txn.f:be_name()
-  self.targets = {}
+  if not channel:is_resp() then filter.register_data_filter(self, channel) end
+end
+
+-- Returns one server of each mirror that gets a copy.
+local function choose(txn, mirrors)
+  local section = txn.f:be_name()
+  local chosen = {}
   local number = 0
   for numerator, denominator, servers in mirrors:gmatch(" (%d+)/(%d+)=(%S+)") do
     number = number + 1
-    local key = self.section .. " " .. number
-    if txn.f:rand(tonumber(denominator)) < tonumber(numerator) then
+    if math.random(tonumber(denominator)) <= tonumber(numerator) then
       local list = {}
       for server in servers:gmatch("[^,]+") do list[#list + 1] = server end
-      local turn = (turns[key] or math.random(0, 255)) + 1
-      turns[key] = turn
-      self.targets[#self.targets + 1] = list[turn % #list + 1]
+      local key = section .. " " .. number
+      turns[key] = (turns[key] or math.random(0, 255)) + 1
+      chosen[#chosen + 1] = list[turns[key] % #list + 1]
     end
   end
-  if #self.targets == 0 then return end
-  self.tenant = mirrors:match("^%S+")
-  self.isMirrored = true
-  filter.register_data_filter(self, channel)
+  return chosen
 end
 
 function Mirror:http_headers(txn, message)
-  if message.channel:is_resp() or not self.isMirrored then return end
-  local lines = { txn.f:method() .. " " .. txn.f:pathq() .. " HTTP/1.1", "host: " .. (txn.f:req_fhdr("host") or "") }
+  if message.channel:is_resp() then return end
+  local mirrors = txn:get_var("txn.mirrors")
   local headers = txn.http:req_get_headers()
+  -- A filter of data would end upgraded connections early.
+  self.targets = mirrors and not headers["upgrade"] and choose(txn, mirrors) or {}
+  if #self.targets == 0 then
+    filter.unregister_data_filter(self, message.channel)
+    return
+  end
+  self.tenant = mirrors:match("^%S+")
+  local lines = { txn.f:method() .. " " .. txn.f:pathq() .. " HTTP/1.1", "host: " .. (txn.f:req_fhdr("host") or "") }
   for name, values in pairs(headers) do
     if not own[name] then
       for index = 0, #values do lines[#lines + 1] = name .. ": " .. values[index] end

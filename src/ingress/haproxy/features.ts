@@ -1,7 +1,7 @@
 import { editEntries } from './header-edits.ts';
 import { letters } from './letters.ts';
-import type { Backend, BackendRedirect, Cors, ForwardedMode, ServerSteering, StickyCookie } from './model.ts';
 import { mirrorsValue } from './mirrors.ts';
+import type { Backend, BackendRedirect, Cors, ForwardedMode, ServerSteering, StickyCookie } from './model.ts';
 import { listIdOf } from './networks.ts';
 import { checkHost, checkMapValue, checkToken, UnfitValue } from './quote.ts';
 import { serverName } from './server-name.ts';

@@ -69,7 +69,7 @@ export class Generations {
    * Returns whether a generation is identical to what this version would write: another version may use other rules.
    */
   async isOurs(inForce: InForce, generation: string): Promise<boolean> {
-    const files = renderConfiguration(inForce, this.#place(), this.#loopback(), generation);
+    const files = renderConfiguration(inForce, this.#place(generation), this.#loopback(), generation);
     for (const [path, content] of files) {
       const written = await readFile(this.#disk.path(generation, path), 'utf8').catch(() => undefined);
       if (written !== content) return false;
@@ -79,7 +79,7 @@ export class Generations {
 
   #render(state: HttpState, generation: string): { readonly inForce: InForce; readonly files: Files } {
     const inForce: InForce = { state, layout: freshLayout(state) };
-    const files = renderFiles(inForce, allEntries(inForce), this.#place(), this.#loopback(), generation);
+    const files = renderFiles(inForce, allEntries(inForce), this.#place(generation), this.#loopback(), generation);
     const all = new Set(Array.from({ length: shardCount }, (_, shard) => shard));
     for (const part of [rememberMain(inForce), rememberShards(inForce, all)]) {
       for (const [path, content] of part) files.set(path, content);
@@ -87,9 +87,10 @@ export class Generations {
     return { inForce, files };
   }
 
-  #place(): Place {
+  #place(generation: string): Place {
     const { user, group, hardStopAfter } = this.#options;
     return {
+      folder: this.#disk.path(generation),
       adminSocket: this.#disk.path('admin.sock'),
       ...(user === undefined ? {} : { user, jail: this.#disk.path('jail') }),
       ...(group === undefined ? {} : { group }),
