@@ -10,7 +10,7 @@ const options = readCommandLine(parseAddressOptions, formatAddressHelp);
 const log = openDaemonLog(options.logLevel);
 const start = async () => {
   const daemon = new AddressDaemon(options, log);
-  await daemon.start();
+  daemon.start();
   return daemon;
 };
 await runDaemon('The holder of virtual addresses', log, start, options.drainTimeout + 30_000);

@@ -9,6 +9,9 @@ interface Container {
   readonly volumeMounts: readonly object[];
 }
 
+/** Options of the agent that routers must not share: their hosts are those of Routes, and the ports belong to the agent. */
+const excluded = /^--listener-ports(=|$)/;
+
 /**
  * Returns the module with those parts of the agent's pod template that routers of IngressControllers share with
  * manifests/ingress/daemonset.yaml.
@@ -19,7 +22,7 @@ export function makePodShape(): string {
   const shared = containers.filter(({ name }) => name === 'ingress-agent' || name === 'haproxy');
   const shapes = shared.map(({ name, command, resources, securityContext, volumeMounts }) => ({
     name,
-    command,
+    command: command.filter((word) => !excluded.test(word)),
     resources,
     securityContext,
     volumeMounts,

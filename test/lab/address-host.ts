@@ -91,24 +91,20 @@ async function check(name: string, timeout: number): Promise<AddressReply> {
   const results = await Promise.all(
     (held.get(name) ?? []).map((socket) => {
       return new Promise<string | undefined>((resolve) => {
-        const fail = (error: string): void => {
-          note(error);
-          resolve(undefined);
+        const end = (node: string | undefined, error?: string): void => {
+          clearTimeout(timer);
+          for (const [event, listener] of Object.entries(listeners)) socket.off(event, listener);
+          if (error !== undefined) note(error);
+          resolve(node);
         };
-        if (socket.destroyed) return fail('closed');
-        const timer = setTimeout(() => fail('timeout'), timeout);
-        socket.once('data', (data) => {
-          clearTimeout(timer);
-          resolve(data.toString().split(' ')[0]);
-        });
-        socket.once('error', ({ code }: NodeJS.ErrnoException) => {
-          clearTimeout(timer);
-          fail(code ?? 'error');
-        });
-        socket.once('end', () => {
-          clearTimeout(timer);
-          fail('end');
-        });
+        const listeners = {
+          data: (data: Buffer): void => end(data.toString().split(' ')[0]),
+          error: ({ code }: NodeJS.ErrnoException): void => end(undefined, code ?? 'error'),
+          end: (): void => end(undefined, 'end'),
+        };
+        const timer = setTimeout(() => end(undefined, 'timeout'), timeout);
+        if (socket.destroyed) return end(undefined, 'closed');
+        for (const [event, listener] of Object.entries(listeners)) socket.on(event, listener);
         socket.write('ping\n');
       });
     }),

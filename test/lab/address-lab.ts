@@ -44,6 +44,7 @@ export class AddressLab {
   readonly folder = mkdtempSync(join(tmpdir(), 'erva-'));
   readonly #hosts = new Map<string, ChildProcess>();
   readonly #programs = new Map<NodeName, ChildProcess>();
+  readonly #previous: ChildProcess[] = [];
   readonly #waiting = new Map<string, (answer: AddressReply) => void>();
   readonly #keys = { version: 1, keys: [{ id: 'one', secret: randomBytes(32).toString('base64') }] };
   readonly #wanted = new Map<NodeName, Wanted>();
@@ -184,6 +185,34 @@ export class AddressLab {
     this.#programs.delete(node);
   }
 
+  /**
+   * Starts a second process of a node, as an update does, and waits until it waits for the first. Returns a function that
+   * sends a signal to the first one and resolves when that has ended.
+   */
+  async runNext(
+    node: NodeName,
+    options?: readonly string[],
+  ): Promise<(signal: 'SIGTERM' | 'SIGKILL') => Promise<void>> {
+    const previous = this.#programs.get(node);
+    if (previous === undefined) throw new Error(`${node} does not run`);
+    this.#previous.push(previous);
+    const before = this.#log.length;
+    this.run(node, options);
+    const isWaiting = () => this.#log.slice(before).includes('waiting for its end');
+    await until(isWaiting, () => this.log, 20_000);
+    return async (signal) => {
+      const end = new Promise<void>((resolve) => previous.once('exit', () => resolve()));
+      process.kill(childOf(previous), signal);
+      await end;
+    };
+  }
+
+  /** The process started with {@link runNext} has ended, so that the first one is the node's process again. */
+  forgetNext(node: NodeName): void {
+    const previous = this.#previous.pop();
+    if (previous !== undefined) this.#programs.set(node, previous);
+  }
+
   /** Whether a node's process runs. */
   isRunning(node: NodeName): boolean {
     const child = this.#programs.get(node);
@@ -303,7 +332,8 @@ export class AddressLab {
   /** Ends everything. */
   down(): void {
     clearInterval(this.#timer);
-    for (const child of [...this.#programs.values(), ...this.#hosts.values()]) child.kill('SIGKILL');
+    const children = [...this.#programs.values(), ...this.#previous, ...this.#hosts.values()];
+    for (const child of children) child.kill('SIGKILL');
     dropNamespaces(this.names);
     rmSync(this.folder, { recursive: true, force: true });
   }

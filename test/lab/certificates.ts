@@ -18,6 +18,8 @@ export interface CertificateWords {
   /** Default: an hour ago until in a day. */
   readonly from?: Date;
   readonly until?: Date;
+  /** URI of a revocation list. */
+  readonly revocationList?: string;
 }
 
 /**
@@ -30,11 +32,12 @@ export class TestAuthority {
   /** Its own certificate, PEM. */
   readonly certificate: string;
 
-  constructor(name: string, until?: Date) {
+  constructor(name: string, until?: Date, revocationList?: string) {
     const { privateKey, publicKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
     this.#name = name;
     this.#key = privateKey;
-    this.certificate = build({ name, ...(until && { until }) }, publicKey, { name, key: privateKey }, true);
+    const words = { name, ...(until && { until }), ...(revocationList !== undefined && { revocationList }) };
+    this.certificate = build(words, publicKey, { name, key: privateKey }, true);
   }
 
   issue(words: CertificateWords): Certificate {
@@ -64,7 +67,7 @@ function build(
     sequence(time(from), time(until)),
     subject(words.name, words.organisation),
     publicKey.export({ type: 'spki', format: 'der' }),
-    tagged(0xa3, sequence(...extensions(words.hosts ?? [], isAuthority))),
+    tagged(0xa3, sequence(...extensions(words, isAuthority))),
   );
   // An authority's own key may come as one that Node made or read: both sign.
   const signature = sign('sha256', body, createPrivateKey(issuer.key.export({ type: 'pkcs8', format: 'pem' })));
@@ -73,7 +76,7 @@ function build(
   return ['-----BEGIN CERTIFICATE-----', ...lines, '-----END CERTIFICATE-----', ''].join('\n');
 }
 
-function extensions(hosts: readonly string[], isAuthority: boolean): Buffer[] {
+function extensions({ hosts = [], revocationList }: CertificateWords, isAuthority: boolean): Buffer[] {
   const constraints = sequence(...(isAuthority ? [tagged(0x01, Buffer.from([0xff]))] : []));
   // keyCertSign and cRLSign, or digitalSignature.
   const usage = tagged(0x03, isAuthority ? Buffer.from([1, 0x06]) : Buffer.from([7, 0x80]));
@@ -81,7 +84,13 @@ function extensions(hosts: readonly string[], isAuthority: boolean): Buffer[] {
     extension(0x13, true, constraints),
     extension(0x0f, true, usage),
     ...(hosts.length === 0 ? [] : [extension(0x11, false, sequence(...hosts.map(generalName)))]),
+    ...(revocationList === undefined ? [] : [extension(0x1f, false, distributionPoint(revocationList))]),
   ];
+}
+
+function distributionPoint(uri: string): Buffer {
+  const name = tagged(0xa0, tagged(0xa0, tagged(0x86, Buffer.from(uri))));
+  return sequence(sequence(name));
 }
 
 function extension(last: number, isCritical: boolean, value: Buffer): Buffer {

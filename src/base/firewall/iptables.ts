@@ -39,7 +39,7 @@ const passing = new Set([
 ]);
 /** Further targets that change nothing on which the router depends. */
 const harmless = new Set(
-  'AUDIT CHECKSUM CLASSIFY DSCP ECN HL IDLETIMER LED RATEEST SET TEE TOS TTL ULOG SYNPROXY HMARK'.split(' '),
+  'AUDIT CHECKSUM CLASSIFY DSCP ECN HL IDLETIMER LED RATEEST SET TEE TOS TTL ULOG HMARK'.split(' '),
 );
 /** Targets that translate the packet and end the chain. */
 const translating = new Set(['DNAT', 'SNAT', 'MASQUERADE', 'REDIRECT', 'NETMAP', 'TPROXY']);

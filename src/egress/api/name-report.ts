@@ -1,3 +1,4 @@
+import { writeTime } from '../../base/kubernetes/conditions.ts';
 import { parseAddress } from '../../base/model/address.ts';
 import { escapeUnprintable } from '../../base/model/text.ts';
 import { isRecord } from '../../base/read/shape.ts';
@@ -29,11 +30,6 @@ const mostAddresses = 128;
 
 /** Reports by interface. */
 export type NameReports = ReadonlyMap<string, readonly NameReport[]>;
-
-/** Returns a time as {@link NameReport} has it. */
-export function writeReportTime(milliseconds: number): string {
-  return new Date(milliseconds).toISOString().replace(/\.\d+/, '');
-}
 
 /** Returns text for the annotation of a pod. Names that exceed the limits are left out, those without an error first. */
 export function writeNameReports(reports: NameReports): string {
@@ -107,7 +103,7 @@ function readReport(input: unknown): NameReport | undefined {
 function readTime(value: unknown): string | undefined {
   if (typeof value !== 'string' || !/^[12]\d{3}-\d\d-\d\dT\d\d:\d\d:\d\dZ$/.test(value)) return undefined;
   const milliseconds = Date.parse(value);
-  return Number.isNaN(milliseconds) || writeReportTime(milliseconds) !== value ? undefined : value;
+  return Number.isNaN(milliseconds) || writeTime(new Date(milliseconds)) !== value ? undefined : value;
 }
 
 function cut(error: string): string {

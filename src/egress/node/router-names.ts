@@ -2,12 +2,13 @@ import { readFileSync } from 'node:fs';
 import { networkInterfaces } from 'node:os';
 import { BoundedFrequencyRunner } from '../../base/daemon/bounded-frequency-runner.ts';
 import type { DaemonLog } from '../../base/daemon/log.ts';
+import { writeTime } from '../../base/kubernetes/conditions.ts';
 import type { EventWords } from '../../base/kubernetes/events.ts';
 import type { Address } from '../../base/model/address.ts';
 import { namesOf } from '../../base/model/redirect.ts';
 import { describeError } from '../../base/model/text.ts';
 import { everySuffix } from '../api/dns-name.ts';
-import { type NameReport, writeReportTime } from '../api/name-report.ts';
+import type { NameReport } from '../api/name-report.ts';
 import { parseNetConf } from '../api/net-conf.ts';
 import { recallAnswers } from '../api/remembered.ts';
 import type { AnswerNames } from '../cni/change.ts';
@@ -269,8 +270,8 @@ export class RouterNames {
         return {
           name,
           addresses: addresses.map(({ text }) => text),
-          ...(remaining !== undefined && { expires: writeReportTime(now + remaining) }),
-          ...(sinceChange !== undefined && { changed: writeReportTime(now - sinceChange) }),
+          ...(remaining !== undefined && { expires: writeTime(new Date(now + remaining)) }),
+          ...(sinceChange !== undefined && { changed: writeTime(new Date(now - sinceChange)) }),
           ...(error !== undefined && { error }),
         };
       },

@@ -1,8 +1,8 @@
 import { randomBytes } from 'node:crypto';
-import { mkdirSync } from 'node:fs';
 import { performance } from 'node:perf_hooks';
 import type { DaemonLog } from '../../base/daemon/log.ts';
 import { writeWhole } from '../../base/files/write-whole.ts';
+import { ensureFolder } from '../../base/linux/run-folder.ts';
 import type { Link } from '../../base/model/network.ts';
 import { DocumentFiles } from './document-files.ts';
 import { addressFiles, type Wanted } from './documents.ts';
@@ -17,6 +17,7 @@ import { KernelAddresses, loopback } from './linux/kernel-addresses.ts';
 import { MemberMacs } from './linux/member-macs.ts';
 import { describeRules } from './linux/rule-source.ts';
 import { Ruleset } from './linux/ruleset.ts';
+import { Succession } from './linux/succession.ts';
 import { MemberAddresses } from './member-addresses.ts';
 import type { AddressOptions } from './options.ts';
 import type { PeerReport } from './peer-report.ts';
@@ -41,6 +42,7 @@ export class AddressDaemon {
   readonly #options: AddressOptions;
   readonly #log: DaemonLog;
   readonly #files: DocumentFiles;
+  readonly #succession: Succession;
   readonly #kernel = new KernelAddresses();
   readonly #holder: Holder;
   readonly #drain: Drain;
@@ -73,11 +75,14 @@ export class AddressDaemon {
   #isSoon = false;
   #isReloading = false;
   #hasRules = false;
+  /** Whether rules of a previous process may forward connections to members that this one has not heard yet. */
+  #hasInherited = false;
 
   constructor(options: AddressOptions, log: DaemonLog) {
     this.#options = options;
     this.#log = log;
     const onProblem = (problem: string): void => log.warn({}, problem);
+    this.#succession = new Succession(options.directory);
     this.#files = new DocumentFiles(options.directory, performance.now(), onProblem);
     this.#holder = new Holder(this.#kernel, log);
     this.#drain = new Drain(options.drainTimeout, log);
@@ -86,13 +91,30 @@ export class AddressDaemon {
     this.#rules = new Ruleset(() => renderRules(this.#describeRules()), removal);
   }
 
-  async start(): Promise<void> {
-    mkdirSync(this.#options.directory, { recursive: true, mode: 0o700 });
-    this.#step();
+  /**
+   * Starts to hold addresses, or to wait for the process that does, such as the one of the previous pod in an update.
+   * Throws if the folder cannot be used.
+   */
+  start(): void {
+    ensureFolder(this.#options.directory);
+    this.#succession.await(
+      () => this.#step(),
+      (error) => this.#log.error({ err: error }, 'Cannot lock the folder of virtual addresses; retrying'),
+    );
+    if (this.#succession.isActive) return;
+    this.#log.info({}, 'Another process holds the virtual addresses of this node; waiting for its end');
   }
 
-  /** Hands addresses over, serves their connections until they end, and removes everything. */
+  /**
+   * Leaves everything to a waiting process of this node if there is one. Otherwise hands addresses over, serves their
+   * connections until they end, and removes everything.
+   */
   async stop(): Promise<void> {
+    if (!this.#succession.isActive) {
+      if (!this.#succession.cancel()) return;
+      this.#step();
+    }
+    if (await this.#yield()) return;
     this.#isStopping = true;
     const election = this.#election;
     if (election !== undefined) {
@@ -102,6 +124,7 @@ export class AddressDaemon {
       // Without another node, the address stays until this node's connections have ended.
       const end = performance.now() + this.#options.drainTimeout;
       while (performance.now() < end) {
+        if (await this.#yield()) return;
         await this.#drain.count([...this.#drain.addresses, ...election.held]);
         const isBusy = [...this.#drain.addresses, ...election.held].some((one) => this.#drain.localOf(one) > 0);
         if (!isBusy) break;
@@ -117,6 +140,26 @@ export class AddressDaemon {
     this.#sockets.close();
     this.#holder.close();
     if (this.#files.wanted !== undefined) await this.#rules.close();
+  }
+
+  /**
+   * Leaves addresses, connections and rules as they are to a waiting process, which renews the addresses before their
+   * lifetimes end. Returns whether there is one.
+   */
+  async #yield(): Promise<boolean> {
+    const deadline = performance.now() + handOverTime;
+    // Rules that finish loading later would replace those of the successor.
+    const isBusy = (): boolean => this.#work.size > 0 || this.#rules.isLoading;
+    while (this.#succession.hasSuccessor && isBusy() && performance.now() < deadline) await pause(10);
+    if (!this.#succession.hasSuccessor) return false;
+    // The successor binds the same port at once.
+    this.#sockets.close();
+    this.#next.links = 0;
+    if (!this.#succession.yield()) return false;
+    this.#isClosed = true;
+    clearTimeout(this.#timer);
+    this.#log.info({}, 'Left the virtual addresses to the next process on this node');
+    return true;
   }
 
   #schedule(): void {
@@ -218,9 +261,11 @@ export class AddressDaemon {
         this.#log.info({ address }, 'Adopted an address of a previous process');
         election.adopt(address);
         this.#holder.take(address, link);
+        this.#hasInherited = true;
       } else if (carriers.some(({ linkIndex }) => linkIndex === loopback)) {
         this.#holder.hide(address);
         this.#drain.add(address, false, now);
+        this.#hasInherited = true;
       }
     }
     return election;
@@ -343,6 +388,9 @@ export class AddressDaemon {
   #renewRules(now: number): void {
     const isEmpty = (this.#files.wanted?.addresses.length ?? 0) === 0 && this.#drain.addresses.length === 0;
     if (isEmpty && !this.#hasRules) return;
+    // The kernel still has the rules of the previous process. Without the members' reports, new rules would reset the
+    // connections that those forward.
+    if (this.#hasInherited && !this.#hasRules && this.#election?.isSettled(now) === false) return;
     if (now < this.#next.reload && !(this.#isDue('rules', now) && this.#rules.isStale)) return;
     if (this.#isReloading) return;
     this.#isReloading = true;

@@ -102,6 +102,9 @@ function readOptions(reader: Reader): Omit<AgentOptions, 'warnings'> {
   const { policy, node, name, checkInterval } = ports;
   const http = readHttpOptions(reader, { policy, node, name, checkInterval, drainTime, ...balances });
   const { gateways } = http?.settings ?? {};
+  const hostsOnly = reader.isSet('hosts-only');
+  // Reserved ports would be open to the kernel's translation of another agent on this node.
+  if (hostsOnly) reader.read('listener-ports', () => undefined, 'listeners are not served with --hosts-only; remove it');
   const dryRun = reader.isSet('dry-run');
   const uid = reader.read('pod-uid', parsePodUid, 'must be the UID of a pod');
   const shared = reader.read('haproxy-directory', (text) => text) ?? defaultDirectory(name);
@@ -131,7 +134,7 @@ function readOptions(reader: Reader): Omit<AgentOptions, 'warnings'> {
       'default',
     ...(daemonSet !== undefined && { daemonSet }),
     routerNameKey: reader.read('router-name-annotation', (text) => text) ?? defaultRouterNameKey,
-    hostsOnly: reader.isSet('hosts-only'),
+    hostsOnly,
     ...(stats !== undefined && { stats }),
     drainTime,
     strictAllowLists: reader.isSet('strict-allow-lists'),

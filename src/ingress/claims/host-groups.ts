@@ -68,13 +68,15 @@ export class HostGroups {
   }
 
   #nameOf(request: SiteRequest): string {
+    // Only another request for these names can conflict with it, not the hosts below.
+    if (request.span === 'labels') return `*.${request.host ?? ''}`;
     const parent = parentDomainOf(request);
     return parent !== undefined && this.#wildcards.has(parent) ? `*.${parent}` : (request.host ?? '');
   }
 }
 
-function parentDomainOf({ host }: SiteRequest): string | undefined {
-  return host === undefined ? undefined : parentOf(host);
+function parentDomainOf({ host, span }: SiteRequest): string | undefined {
+  return host === undefined || span === 'labels' ? undefined : parentOf(host);
 }
 
 function addTo(sets: Map<string, Set<SiteRequest>>, key: string, request: SiteRequest): void {

@@ -34,6 +34,13 @@ export function parentOf(host: string): string | undefined {
   return dot < 0 || dot === host.length - 1 || isAddress(host) ? undefined : host.slice(dot + 1);
 }
 
+/** Returns the domain of a request for the names below it, or undefined for any other request. */
+export function wildcardDomainOf({ host, span }: Pick<SiteRequest, 'host' | 'span'>): string | undefined {
+  if (host === undefined) return undefined;
+  if (span === 'labels') return host;
+  return span === 'label' ? parentOf(host) : undefined;
+}
+
 /** Returns whether a request is for the names one label below the domain of its host. */
 export function isWildcard({ span }: Pick<SiteRequest, 'span'>): boolean {
   return span === 'label';

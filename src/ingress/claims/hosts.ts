@@ -1,8 +1,9 @@
 import { formatProblem } from '../../base/model/problem.ts';
+import { defaultListener } from '../intent/listener.ts';
 import { longestHostAndPath, type PathMatch } from '../intent/match.ts';
 import type { SiteDemand, SiteOwner, SiteRequest } from '../intent/site-request.ts';
 import { findDomainProblem } from './domains.ts';
-import { explainHost, isServableHost, isWildcard, parentOf } from './host.ts';
+import { explainHost, isServableHost, isWildcard, parentOf, wildcardDomainOf } from './host.ts';
 import { byAge } from './order.ts';
 import type { AdmissionPolicy } from './policy.ts';
 
@@ -47,6 +48,8 @@ export interface HostClaimPolicy {
 /** Owner of a host, or of the names one label below a domain, and owners of its paths. */
 interface Ownership {
   readonly owner: SiteOwner;
+  /** Whether it belongs to requests at listeners of Gateways, and not at the default one: never to both. */
+  readonly isAtGateway: boolean;
   /** Owners of paths, by path. */
   readonly paths: Map<string, SiteOwner>;
   /** A request whose TLS the router terminates, and a passthrough one: a ClientHello cannot distinguish them. */
@@ -57,8 +60,9 @@ interface Ownership {
 /**
  * Decides who owns hosts and paths, for all kinds of objects together: the oldest object, then the one with the lower
  * UID. Unless hosts are shared, the namespace of the oldest object owns the host, and its other objects need other
- * paths. Requests that merge with each other share hosts and paths. A rejected request owns nothing; one with
- * several paths gets all of them or none. The result does not depend on the order of the requests.
+ * paths. Requests that merge with each other share hosts and paths. Requests at the default listener and at listeners of
+ * Gateways never share a host or wildcard, because HAProxy asks one of the two for its paths. A rejected request owns
+ * nothing; one with several paths gets all of them or none. The result does not depend on the order of the requests.
  */
 export function decideHosts(
   requests: Iterable<SiteRequest>,
@@ -92,6 +96,8 @@ function judge(request: SiteRequest, policy: AdmissionPolicy, hosts: HostClaimPo
   const { owner, host, demand } = request;
   const { fields } = owner;
   if (request.span === 'all') {
+    // The planner of listeners checks the domains of its requests.
+    if (request.listener !== defaultListener) return judgeDemand(request, everyName);
     if (policy.allowedDomains.length + policy.deniedDomains.length === 0) return judgeDemand(request, everyName);
     const message = `${fields.host} is missing: this router restricts the domains of hosts, so it serves no rule for every host`;
     return { reason: 'RouteNotAdmitted', message };
@@ -143,29 +149,37 @@ class HostClaims {
   /** Claims what a request needs. Returns a description of the obstacle, or undefined. */
   claim(request: SiteRequest, { host, demand: { matches, tls } }: Valid): string | undefined {
     const { owner } = request;
-    const isBelow = isWildcard(request);
-    const parent = parentOf(host);
-    if (isBelow && parent === undefined) return `${owner.fields.host}: must have a domain for ${owner.fields.wildcard}`;
+    const isAtGateway = request.listener !== defaultListener;
+    const domain = wildcardDomainOf(request);
+    const isBelow = isWildcard(request) || domain !== undefined;
+    if (isBelow && domain === undefined) return `${owner.fields.host}: must have a domain for ${owner.fields.wildcard}`;
+    const parent = isBelow ? undefined : parentOf(host);
     const claims = isBelow ? this.#wildcards : this.#hosts;
-    const name = isBelow ? (parent as string) : host;
-    const blocker = this.#policy.sharesHosts ? undefined : this.#findBlocker(owner, name, isBelow, parent);
-    if (blocker !== undefined) return blocker;
+    const name = domain ?? host;
     const known = claims.get(name);
+    const what = isBelow
+      ? `the names below ${name} belong`
+      : `${name === everyName ? 'every host' : `host ${name}`} belongs`;
+    if (known !== undefined && known.isAtGateway !== isAtGateway)
+      return `${what} to ${describeOwner(known.owner, owner)}`;
+    const blocker = this.#policy.sharesHosts ? undefined : this.#findBlocker(request, { name, isBelow, parent, what });
+    if (blocker !== undefined) return blocker;
     const places = matches.map(({ path }) => ({ path: path.value, place: placeOf(path) }));
     for (const { path, place } of places) {
       const rival = known?.paths.get(place);
       if (rival === undefined || merges(rival, owner)) continue;
-      return describeOwner(rival, owner, place === '' ? `host ${host}` : `host ${host} and path ${path}`);
+      const where = place === '' ? `host ${host}` : `host ${host} and path ${path}`;
+      return `${where} belongs to ${describeOwner(rival, owner)}`;
     }
     const isPassing = tls?.end === 'endpoint';
     const rival = tls === undefined ? undefined : isPassing ? known?.ending : known?.passing;
-    if (rival !== undefined) return describeOwner(rival, owner, `TLS of host ${host}`);
-    const ownership: Ownership = known ?? { owner, paths: new Map() };
+    if (rival !== undefined) return `TLS of host ${host} belongs to ${describeOwner(rival, owner)}`;
+    const ownership: Ownership = known ?? { owner, isAtGateway, paths: new Map() };
     for (const { place } of places) if (!ownership.paths.has(place)) ownership.paths.set(place, owner);
     if (isPassing) ownership.passing ??= owner;
     else if (tls !== undefined) ownership.ending ??= owner;
     claims.set(name, ownership);
-    if (!isBelow && parent !== undefined) {
+    if (parent !== undefined) {
       const owners = this.#below.get(parent) ?? new Map<string, SiteOwner>();
       const key = `${owner.meta.namespace} ${owner.merge ?? ''}`;
       if (!owners.has(key)) owners.set(key, owner);
@@ -174,18 +188,24 @@ class HostClaims {
     return undefined;
   }
 
-  /** Returns another namespace's claim of the host, of a wildcard above it, or of hosts below a wildcard. */
-  #findBlocker(owner: SiteOwner, name: string, isBelow: boolean, parent: string | undefined): string | undefined {
+  /**
+   * Returns another namespace's claim of the host, of a wildcard above it, or of hosts below a wildcard. A wildcard at a
+   * listener of a Gateway yields to every host below it.
+   */
+  #findBlocker(
+    { owner, span }: SiteRequest,
+    { name, isBelow, parent, what }: { name: string; isBelow: boolean; parent: string | undefined; what: string },
+  ): string | undefined {
     const known = (isBelow ? this.#wildcards : this.#hosts).get(name)?.owner;
-    const taken = isBelow ? `the names below ${name} belong` : `host ${name} belongs`;
-    if (known !== undefined && blocks(known, owner)) return `${taken} to ${foreign(known)}`;
+    if (known !== undefined && blocks(known, owner)) return `${what} to ${foreign(known)}`;
+    if (span === 'labels') return undefined;
     if (isBelow) {
       const other = [...(this.#below.get(name)?.values() ?? [])].find((one) => blocks(one, owner));
       return other === undefined ? undefined : `a host below ${name} belongs to ${foreign(other)}`;
     }
-    const above = parent === undefined ? undefined : this.#wildcards.get(parent)?.owner;
-    if (above === undefined || !blocks(above, owner)) return undefined;
-    return `the names below ${parent} belong to ${foreign(above)}`;
+    const above = parent === undefined ? undefined : this.#wildcards.get(parent);
+    if (above === undefined || above.isAtGateway || !blocks(above.owner, owner)) return undefined;
+    return `the names below ${parent} belong to ${foreign(above.owner)}`;
   }
 }
 
@@ -208,7 +228,7 @@ function foreign({ kind }: { readonly kind: string }): string {
   return `an older ${kind} of another namespace`;
 }
 
-function describeOwner(owner: SiteOwner, loser: SiteOwner, what: string): string {
+function describeOwner(owner: SiteOwner, loser: SiteOwner): string {
   const isOwn = owner.meta.namespace === loser.meta.namespace;
-  return `${what} belongs to ${isOwn ? `the older ${owner.kind} ${owner.meta.name}` : foreign(owner)}`;
+  return isOwn ? `the older ${owner.kind} ${owner.meta.name}` : foreign(owner);
 }

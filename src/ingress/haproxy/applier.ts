@@ -1,4 +1,5 @@
 import { rm, writeFile } from 'node:fs/promises';
+import { changedKeys } from '../../base/model/layered-map.ts';
 import { findBulk, readNewVersion, renderContent, renderNewVersion } from './bulk.ts';
 import { type Command, renderCommand } from './command.ts';
 import { applyToMaps, planChange } from './difference.ts';
@@ -235,7 +236,8 @@ export class Applier {
     const room = roomOf(before);
     const failures: string[] = [];
     try {
-      failures.push(...(await this.#lists.loadShort(backends.values())));
+      const changed = [...changedKeys(before.state.backends, backends)];
+      failures.push(...(await this.#lists.loadShort(changed.flatMap((id) => backends.get(id) ?? []))));
       const singly = commands.filter((command) => command.kind !== 'delete-entry' || !bulk.has(command.map));
       failures.push(...(await worker.give(singly.flatMap(renderCommand))));
       for (const map of bulk) {

@@ -1,13 +1,15 @@
 import { isDeepStrictEqual } from 'node:util';
+import { changedKeys, MapDraft } from '../../base/model/layered-map.ts';
 import { type Command, certificateFile, defaultCertificateFile } from './command.ts';
 import { certificateEntries, nameEntries, parentOf, siteEntries } from './entries.ts';
 import { planGateways } from './gateway-difference.ts';
 import type { InForce } from './layout.ts';
 import type { Maps } from './maps.ts';
-import type { Certificate, HttpState, Settings } from './model.ts';
+import type { Certificate, HttpState, Passthrough, Settings, Site } from './model.ts';
 import { placeBackends } from './placement.ts';
 import { authorityFile } from './section.ts';
-import { changedKeys, diffEntries, type ReloadCause, type Steps, type Wait } from './steps.ts';
+import { diffEntries, type ReloadCause, type Steps, type Wait } from './steps.ts';
+import { UserIndex } from './user-index.ts';
 
 /** Runtime commands and the resulting state. */
 export interface Change {
@@ -78,13 +80,20 @@ function planAuthorities(
   wait: Wait,
 ): { readonly inForce: ReadonlyMap<string, string>; readonly known: ReadonlySet<string> } {
   const old = before.state.authorities;
+  const changed = changedKeys(old, wanted.authorities);
+  if (changed.size === 0) return { inForce: old, known: before.layout.authorities };
   const known = new Set(before.layout.authorities);
-  const inForce = new Map<string, string>();
-  for (const [name, pem] of wanted.authorities) {
-    const last = old.get(name);
+  const inForce = new MapDraft(old);
+  let isComplete = true;
+  for (const name of changed) {
+    const [last, pem] = [old.get(name), wanted.authorities.get(name)];
+    if (pem === undefined) {
+      inForce.delete(name);
+      continue;
+    }
     if (last !== pem && pem.length > room) {
       wait('size', name);
-      if (last !== undefined) inForce.set(name, last);
+      isComplete = false;
       continue;
     }
     inForce.set(name, pem);
@@ -93,7 +102,7 @@ function planAuthorities(
     steps.prepare.push({ kind: 'load-authority', file, pem, new: true });
     known.add(file);
   }
-  return { inForce, known };
+  return { inForce: isComplete ? wanted.authorities : inForce.finish(), known };
 }
 
 function planCertificates(
@@ -103,19 +112,18 @@ function planCertificates(
   steps: Steps,
   wait: Wait,
 ): ReadonlyMap<string, Certificate> {
-  const inForce = new Map<string, Certificate>();
+  const inForce = new MapDraft(before);
   const listed: Certificate[] = [];
   const relisted: Certificate[] = [];
-  for (const [name, certificate] of wanted) {
-    const last = before.get(name);
-    if (last === certificate) {
-      inForce.set(name, certificate);
-      continue;
-    }
+  const changed = changedKeys(before, wanted);
+  let isComplete = true;
+  for (const name of changed) {
+    const [last, certificate] = [before.get(name), wanted.get(name)];
+    if (certificate === undefined) continue;
     const renewed = last?.pem !== certificate.pem;
     if (renewed && certificate.pem.length > room) {
       wait('size', name);
-      if (last !== undefined) inForce.set(name, last);
+      isComplete = false;
       continue;
     }
     inForce.set(name, certificate);
@@ -131,8 +139,10 @@ function planCertificates(
     if (last !== undefined) listed.push(last);
     relisted.push(certificate);
   }
-  for (const [name, certificate] of before) {
-    if (wanted.has(name)) continue;
+  for (const name of changed) {
+    const certificate = before.get(name);
+    if (wanted.has(name) || certificate === undefined) continue;
+    inForce.delete(name);
     listed.push(certificate);
     steps.remove.push(
       { kind: 'unlist-certificate', certificate },
@@ -141,13 +151,16 @@ function planCertificates(
   }
   // Compared as a whole: a host that moves between certificates keeps its entry.
   diffEntries(http2Entries(listed), http2Entries(relisted), steps, 'feature');
-  return inForce;
+  return isComplete ? wanted : inForce.finish();
 }
 
 function http2Entries(certificates: readonly Certificate[]): Maps {
   const entries = certificates.flatMap((one) => [...(certificateEntries(one).get('http2') ?? [])]);
   return new Map([['http2', new Map(entries)]]);
 }
+
+const siteUsers = new UserIndex<Site>(({ paths }) => new Set(paths.map(({ backend }) => backend)));
+const nameUsers = new UserIndex<Passthrough>(({ backend }) => [backend]);
 
 /** Plans the entries of hosts and names that may differ: those that changed, and those of backends that moved. */
 function planRoutes(before: InForce, after: InForce, rerouted: ReadonlySet<string>, steps: Steps): void {
@@ -156,8 +169,8 @@ function planRoutes(before: InForce, after: InForce, rerouted: ReadonlySet<strin
   const wildcards = new Set([...names].filter((name) => name.startsWith('*.')).map(parentOf));
   if (rerouted.size > 0) {
     for (const { sites, passthrough } of [before.state, after.state]) {
-      for (const [host, site] of sites) if (site.paths.some((path) => rerouted.has(path.backend))) hosts.add(host);
-      for (const [host, name] of passthrough) if (rerouted.has(name.backend)) names.add(host);
+      for (const host of siteUsers.find(sites, rerouted)) hosts.add(host);
+      for (const host of nameUsers.find(passthrough, rerouted)) names.add(host);
     }
   }
   if (wildcards.size > 0)

@@ -3,7 +3,7 @@ import { gatewayEntries } from './gateway-entries.ts';
 import type { InForce } from './layout.ts';
 import { type MapName, type Maps, mapNames } from './maps.ts';
 import type { Certificate, SitePath } from './model.ts';
-import { onward, plainEntries, secureEntries } from './paths.ts';
+import { ceded, onward, plainEntries, secureEntries } from './paths.ts';
 import { checkHost, checkMapValue } from './quote.ts';
 import { routeOf } from './route.ts';
 import { makeSection } from './section.ts';
@@ -41,7 +41,8 @@ export function siteEntries(inForce: InForce, host: string): Maps {
 }
 
 /**
- * Returns the entries for a name in a ClientHello: passthrough, or TLS that ends here despite a passthrough wildcard.
+ * Returns the entries for a name in a ClientHello: passthrough, or TLS that ends here or belongs to a listener of a Gateway
+ * despite a passthrough wildcard.
  */
 export function nameEntries(inForce: InForce, host: string): Maps {
   const { passthrough, sites, backends } = inForce.state;
@@ -51,9 +52,11 @@ export function nameEntries(inForce: InForce, host: string): Maps {
     const route = routeOf(inForce, own.backend);
     return route === undefined ? new Map() : new Map([['passthrough', new Map([[checkHost(host), route]])]]);
   }
-  const served = sites.get(host)?.paths.some((path) => path.secure) === true;
-  return served && !host.startsWith('*.') && passthrough.has(`*.${parentOf(host)}`)
-    ? new Map([['passthrough', new Map([[checkHost(host), onward]])]])
+  const site = sites.get(host);
+  const isCeded = site?.ceded?.includes('secure') === true;
+  const isServed = isCeded || site?.paths.some((path) => path.secure) === true;
+  return isServed && !host.startsWith('*.') && passthrough.has(`*.${parentOf(host)}`)
+    ? new Map([['passthrough', new Map([[checkHost(host), isCeded ? ceded : onward]])]])
     : new Map();
 }
 

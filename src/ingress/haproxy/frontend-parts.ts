@@ -59,13 +59,21 @@ export const found = '{ var(txn.route) -m len gt 1 }';
 /** Extracts the letters of the route. */
 export const setFlags = '  http-request set-var(txn.flags) var(txn.route),field(4,|) if { var(txn.route) -m sub |! }';
 
+/** Returns rules that look up the sites for every host, which answer only for hosts without a key. */
+export function lookUpEvery(map: 'plain' | 'secure', when = ''): string {
+  return `  http-request set-var(txn.key3) 'var(txn.key),regsub("^[^/]*","*")' if ${when}!{ var(txn.route) -m found }
+  http-request set-var(txn.route) var(txn.key3),map_beg(maps/${map}.map) if { var(txn.key3) -m found }
+`;
+}
+
 /** Sets the log's name of the backend and, until a server answers, of the server. */
-export function logNames({ log }: Settings): string {
+export function logNames({ log }: Settings, condition = ''): string {
   if (log === undefined) return '';
-  return `  http-request set-var(txn.log_backend) str(openshift_default)
-  http-request set-var(txn.log_backend) var(txn.route),field(1,|)
-  http-request set-var(txn.log_backend) var(txn.log_backend),map_str(maps/log-backends.map)
-  http-request set-var(txn.log_server) str(<NOSRV>)
+  const when = condition === '' ? '' : ` if ${condition.trim()}`;
+  return `  http-request set-var(txn.log_backend) str(openshift_default)${when}
+  http-request set-var(txn.log_backend) var(txn.route),field(1,|) if ${condition}${found}
+  http-request set-var(txn.log_backend) var(txn.log_backend),map_str(maps/log-backends.map)${when}
+  http-request set-var(txn.log_server) str(<NOSRV>)${when}
 `;
 }
 

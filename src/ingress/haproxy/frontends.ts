@@ -1,9 +1,19 @@
 import { clientCertificates, clientTlsWords } from './client-tls.ts';
-import { binds, found, globalHeaders, hygiene, type Loopback, logLines, logNames, setFlags } from './frontend-parts.ts';
-import { passRules, renderGatewayFrontends, sharedNames, sharedRules } from './gateway-frontends.ts';
+import {
+  binds,
+  found,
+  globalHeaders,
+  hygiene,
+  type Loopback,
+  logLines,
+  logNames,
+  lookUpEvery,
+  setFlags,
+} from './frontend-parts.ts';
+import { passRules, renderGatewayFrontends, sharedNames, sharedRules, useOwnInner } from './gateway-frontends.ts';
 import { flagged, letters } from './letters.ts';
 import type { Settings } from './model.ts';
-import { absent, mark, onward, servedOnly } from './paths.ts';
+import { absent, ceded, mark, onward, servedOnly } from './paths.ts';
 import { quoteWord } from './quote.ts';
 import { milliseconds } from './section.ts';
 
@@ -26,7 +36,7 @@ function plainFrontend(settings: Settings): string {
 ${binds(settings, settings.listen.httpPort)}${settings.healthUri === undefined ? '' : `  monitor-uri ${quoteWord(settings.healthUri)}\n`}${logLines(settings.log, 'http')}
 ${hygiene(settings)}
 ${globalHeaders(settings)}${lookUp('plain', settings)}
-${sharedRules(settings, 'plain')}${logNames(settings)}  use_backend redirect if ${flagged(letters.redirect)}
+${sharedRules(settings, 'public')}  use_backend redirect if ${flagged(letters.redirect)}
   use_backend %[var(txn.route),field(1,|)]
   default_backend openshift_default
 `;
@@ -41,7 +51,7 @@ ${binds(settings, settings.listen.httpsPort)}${logLines(settings.log, 'tcp')}  t
   tcp-request content set-var(txn.route) 'var(txn.sni),regsub("^[^.]*","*"),map_str(maps/passthrough.map)' if { var(txn.sni) -m found } !{ var(txn.route) -m found }
 ${sharedNames(settings)}${passRules(settings)}  tcp-request content accept if { req.ssl_hello_type 1 }
   use_backend %[var(txn.section)] if { var(txn.section) -m found }
-  use_backend be_sni if { var(txn.sni) -m found }
+${useOwnInner(settings)}  use_backend be_sni if { var(txn.sni) -m found }
   default_backend be_no_sni
 `;
 }
@@ -60,7 +70,7 @@ function secureFrontend(name: 'fe_sni' | 'fe_no_sni', settings: Settings, loopba
 ${logLines(settings.log, 'http')}
 ${hygiene(settings)}
 ${clientCertificates(settings)}${globalHeaders(settings)}${lookUp('secure', settings)}
-${name === 'fe_sni' ? misdirected : ''}${sharedRules(settings, 'secure')}${logNames(settings)}  use_backend %[var(txn.route),field(1,|)]
+${name === 'fe_sni' ? misdirected : ''}${sharedRules(settings, name)}  use_backend %[var(txn.route),field(1,|)]
   default_backend openshift_default
 `;
 }
@@ -79,10 +89,12 @@ const misdirected = `
 /**
  * Looks up host and path as received. Only if that finds nothing, a second lookup uses the host without port and
  * final dot, a third one the wildcard of the parent domain, and a fourth one every host. HTTP/2 requests always use all
- * lookups, because the host is compared with that of the connection.
+ * lookups, because the host is compared with that of the connection. With listeners of Gateways, the last lookup follows
+ * theirs.
  */
 function lookUp(map: 'plain' | 'secure', settings: Settings): string {
   const servedOnlyRule = `  http-request set-var-fmt(txn.key2) "${servedOnly}%[var(txn.key2)]" if { var(txn.key2) -m found } { var(txn.route) -m beg ${onward} }\n`;
+  const isCeded = settings.gateways === undefined ? '' : ` !{ var(txn.route) -m str ${ceded} }`;
   return `  # Host, path, and the mark "${mark}", which no request can contain.
   http-request set-var(txn.route) base,concat(/${mark}),map_beg(maps/${map}.map)
 ${setFlags}
@@ -93,13 +105,10 @@ ${logNames(settings)}  http-request allow if ${found}${map === 'secure' ? ' !{ f
   http-request set-var(txn.host) 'var(txn.host),regsub("\\\\.$","")' if { var(txn.host) -m end . }
   http-request set-var-fmt(txn.key) "%[var(txn.host)]%[path]/${mark}"
   http-request set-var(txn.route) var(txn.key),map_beg(maps/${map}.map)
-  # "${absent}": treat as not found${map === 'plain' ? `; "${onward}": likewise, but without redirects` : ''}.
-  http-request set-var(txn.key2) 'var(txn.key),regsub("^[^./]*\\\\.","*.")' if !${found}
+  # "${absent}": treat as not found${isCeded === '' ? '' : `; "${ceded}": ask the listeners of Gateways`}${map === 'plain' ? `; "${onward}": likewise, but without redirects` : ''}.
+  http-request set-var(txn.key2) 'var(txn.key),regsub("^[^./]*\\\\.","*.")' if !${found}${isCeded}
 ${map === 'plain' ? servedOnlyRule : ''}  http-request set-var(txn.route) var(txn.key2),map_beg(maps/${map}.map)
-  # Sites for every host answer only for hosts without a key.
-  http-request set-var(txn.key3) 'var(txn.key),regsub("^[^/]*","*")' if !{ var(txn.route) -m found }
-  http-request set-var(txn.route) var(txn.key3),map_beg(maps/${map}.map) if { var(txn.key3) -m found }
-${setFlags}
+${settings.gateways === undefined ? lookUpEvery(map) : ''}${setFlags}
 `;
 }
 

@@ -1,9 +1,11 @@
+import { changedKeys } from '../../base/model/layered-map.ts';
 import { defaultCertificates } from './files.ts';
 import { hostEntries, placeEntries, tlsNameEntries } from './gateway-entries.ts';
 import type { InForce } from './layout.ts';
 import type { Maps } from './maps.ts';
-import type { Target } from './rule.ts';
-import { changedKeys, diffEntries, type Steps, type Wait } from './steps.ts';
+import type { Target, TlsName, VirtualHost } from './rule.ts';
+import { diffEntries, type Steps, type Wait } from './steps.ts';
+import { UserIndex } from './user-index.ts';
 
 /**
  * Plans the changes of all listeners except the default one. A request sees the decision before or after the change,
@@ -25,10 +27,8 @@ export function planGateways(
   const names = changedKeys(old.tlsNames, now.tlsNames);
   if (rerouted.size > 0) {
     for (const { gateways } of [before.state, after.state]) {
-      for (const [key, { rules }] of gateways.hosts)
-        if (!hosts.has(key) && rules.some(({ target }) => leadsTo(target, rerouted))) hosts.add(key);
-      for (const [key, { to }] of gateways.tlsNames)
-        if (typeof to === 'object' && rerouted.has(to.backend)) names.add(key);
+      for (const key of hostUsers.find(gateways.hosts, rerouted)) hosts.add(key);
+      for (const key of nameUsers.find(gateways.tlsNames, rerouted)) names.add(key);
     }
   }
   const late: Steps = { ...steps, route: [] };
@@ -64,7 +64,12 @@ function pick(maps: Maps, names: readonly (typeof maps extends Map<infer K, unkn
   return new Map(names.map((name) => [name, maps.get(name) ?? new Map<string, string>()]));
 }
 
-function leadsTo(target: Target, backends: ReadonlySet<string>): boolean {
-  if (target.kind === 'split') return target.parts.some((part) => leadsTo(part.target, backends));
-  return target.kind === 'backend' && backends.has(target.backend);
+function listBackends(target: Target): readonly string[] {
+  if (target.kind === 'split') return target.parts.flatMap((part) => listBackends(part.target));
+  return target.kind === 'backend' ? [target.backend] : [];
 }
+
+const hostUsers = new UserIndex<VirtualHost>(
+  ({ rules }) => new Set(rules.flatMap(({ target }) => listBackends(target))),
+);
+const nameUsers = new UserIndex<TlsName>(({ to }) => (typeof to === 'object' ? [to.backend] : []));

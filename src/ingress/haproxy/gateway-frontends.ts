@@ -1,12 +1,12 @@
 import { clientCertificates, clientTlsWords } from './client-tls.ts';
 import { allowListRules, limitRules, tenantRules } from './common.ts';
-import { found, globalHeaders, hygiene, type Loopback, logLines, logNames } from './frontend-parts.ts';
-import { nameRules, placeRules, routeRules } from './gateway-lookup.ts';
-import { innerFiles, innerName, innerNumbers } from './gateway-names.ts';
+import { globalHeaders, hygiene, type Loopback, logLines, logNames } from './frontend-parts.ts';
+import { nameRules, placeRules, routeRules, sniRules } from './gateway-lookup.ts';
+import { innerFiles, innerName, innerNumbers, ownInner } from './gateway-names.ts';
 import { flagged, letters } from './letters.ts';
 import type { GatewaySettings, Settings } from './model.ts';
 import { networksMap } from './networks.ts';
-import { mark } from './paths.ts';
+import { ceded, mark } from './paths.ts';
 import { redirectSection } from './redirects.ts';
 import { answerSection } from './rule.ts';
 import { milliseconds } from './section.ts';
@@ -30,17 +30,29 @@ export function renderGatewayFrontends(settings: Settings, loopback: Loopback): 
 
 /**
  * Renders the rules of a frontend that Routes share with listeners on the addresses of the node: they apply only if
- * there is no Route.
+ * no Route has the host or the names one label below its domain, even if its paths do not match. A site for every host
+ * comes last.
  */
-export function sharedRules({ gateways, listen }: Settings, map: 'plain' | 'secure'): string {
-  if (gateways === undefined) return '';
-  const port = map === 'plain' ? listen.httpPort : listen.httpsPort;
+export function sharedRules(settings: Settings, frontend: 'public' | 'fe_sni' | 'fe_no_sni'): string {
+  if (settings.gateways === undefined) return logNames(settings);
+  const map = frontend === 'public' ? 'plain' : 'secure';
   return `
   # No Route: a listener of a Gateway.
-  http-request allow if ${found}
-  http-request set-var(txn.port) int(${port})
+${logNames(settings)}  http-request allow if { var(txn.route) -m found } !{ var(txn.route) -m str ${ceded} }
+${ownPlace(settings, map)}${frontend === 'fe_sni' ? sniRules(settings) : routeRules(settings, { shared: map })}`;
+}
+
+/** Returns rules for the place of the router's own port. */
+function ownPlace({ listen }: Settings, map: 'plain' | 'secure'): string {
+  const port = map === 'plain' ? listen.httpPort : listen.httpsPort;
+  return `  http-request set-var(txn.port) int(${port})
   http-request set-var(txn.place) str(${port}@*)
-${routeRules({ isShared: true })}`;
+`;
+}
+
+/** Sends connections for names of listeners to the inner frontend with their certificates. */
+export function useOwnInner({ gateways }: Settings): string {
+  return gateways === undefined ? '' : `  use_backend ${innerName(ownInner)} if { var(txn.route) -m str -- - }\n`;
 }
 
 /**
@@ -52,10 +64,13 @@ export function sharedNames({ gateways, listen }: Settings): string {
   const rule = 'tcp-request content';
   const named = '{ var(txn.site) -m found }';
   const yields = '{ var(txn.passed) -m found } { var(txn.site) -m sub |* } || { var(txn.passed) -m len 1 }';
-  return `  ${rule} set-var-fmt(txn.site) "${listen.httpsPort}@*|%[var(txn.sni)]" if { var(txn.sni) -m found } !{ var(txn.route) -m found }
+  const isOpen = `!{ var(txn.route) -m found } || { var(txn.route) -m str ${ceded} }`;
+  return `  ${rule} set-var-fmt(txn.site) "${listen.httpsPort}@*|%[var(txn.sni)]" if ${isOpen}
+  ${rule} unset-var(txn.site) if !{ var(txn.sni) -m found }
 ${nameRules(rule, { key: 'site', result: 'passed', map: 'tls-names', when: named })}  ${rule} set-var(txn.own) var(txn.sni),concat(/${mark}),map_beg(maps/secure.map) if ${yields}
-  ${rule} set-var(txn.own) 'var(txn.sni),regsub("^[^.]*","*"),concat(/${mark}),map_beg(maps/secure.map)' if ${yields}
-  ${rule} unset-var(txn.passed) if { var(txn.own) -m found }
+  ${rule} set-var(txn.asked) 'var(txn.sni),regsub("^[^.]*","*"),concat(/${mark})' if ${yields}
+  ${rule} set-var(txn.own) var(txn.asked),map_beg(maps/secure.map) if { var(txn.asked) -m found } !{ var(txn.own) -m found }
+  ${rule} unset-var(txn.passed) if { var(txn.own) -m found } !{ var(txn.own) -m str ${ceded} }
   ${rule} reject if { var(txn.passed) -m str ! }
   ${rule} set-var(txn.route) var(txn.passed) if { var(txn.passed) -m found }
 `;
@@ -78,18 +93,16 @@ function httpDefaults(settings: Settings, { ports }: GatewaySettings): string {
   return `# Requests for listeners that are not the default one: place, name, path, conditions.
 defaults gateways from base
 ${hygiene(settings, { keepsHost: true })}
-${clientCertificates(settings, { isMixed: true })}${globalHeaders(settings)}${placeRules('http-request', ports)}${routeRules()}`;
+${clientCertificates(settings, { isMixed: true })}${globalHeaders(settings)}${placeRules('http-request', ports)}${routeRules(settings)}`;
 }
 
-function useRoute(settings: Settings): string {
-  return `${settings.log === undefined ? '' : logNames(settings)}  use_backend %[var(txn.route),field(1,|)]
+const useRoute = `  use_backend %[var(txn.route),field(1,|)]
   default_backend ${answerSection(404)}
 `;
-}
 
 function plainFrontend(settings: Settings, { ports }: GatewaySettings): string {
   return `frontend gateways from gateways
-${allAddresses(settings, ports.http)}${logLines(settings.log, 'http')}${useRoute(settings)}`;
+${allAddresses(settings, ports.http)}${logLines(settings.log, 'http')}${useRoute}`;
 }
 
 function tlsFrontend(settings: Settings, { ports }: GatewaySettings): string {
@@ -123,13 +136,26 @@ ${limitRules('tcp-request content', 'if', 'tcp')}
 `;
 }
 
+/** Returns the rules of the inner frontend of the router's own port. A load balancer in front may name another port. */
+function ownRules(settings: Settings): string {
+  return `${hygiene(settings, { keepsHost: true })}
+${clientCertificates(settings)}${globalHeaders(settings)}${ownPlace(settings, 'secure')}${routeRules(settings, { isOwnTls: true })}`;
+}
+
 /** TLS of one place. Sessions resume only within the frontend, because tickets are off and names decide. */
 function innerFrontend(number: number, settings: Settings, loopback: Loopback): string {
   const name = innerName(number);
   const { list, certificate } = innerFiles(number);
-  return `frontend ${name} from gateways
-  bind ${[loopback.bind(name), `ssl crt ${certificate} crt-list ${list} alpn h2,http/1.1 no-tls-tickets accept-proxy`, ...clientTlsWords(settings)].join(' ')}
-${logLines(settings.log, 'http')}${useRoute(settings)}
+  const protocols = settings.gateways?.http1Only === true ? 'http/1.1' : 'h2,http/1.1';
+  const words = [
+    loopback.bind(name),
+    `ssl crt ${certificate} crt-list ${list} alpn ${protocols} no-tls-tickets accept-proxy`,
+    ...clientTlsWords(settings),
+  ];
+  const isOwn = number === ownInner;
+  return `frontend ${name} from ${isOwn ? 'base' : 'gateways'}
+  bind ${words.join(' ')}
+${logLines(settings.log, 'http')}${isOwn ? ownRules(settings) : ''}${useRoute}
 backend ${name} from tcp
   server ${name} ${loopback.connect(name)} send-proxy-v2
 `;

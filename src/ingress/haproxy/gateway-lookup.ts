@@ -1,7 +1,7 @@
 import { longestChain, longestValue } from './decision-graph.ts';
-import { setFlags } from './frontend-parts.ts';
-import type { GatewaySettings } from './model.ts';
-import { mark } from './paths.ts';
+import { logNames, lookUpEvery, setFlags } from './frontend-parts.ts';
+import type { GatewaySettings, Settings } from './model.ts';
+import { ceded, mark } from './paths.ts';
 import { answerSection } from './rule.ts';
 
 /**
@@ -55,17 +55,20 @@ export function nameRules(
 /**
  * Returns rules that set `txn.route` of a request whose `txn.place` is set, and end the evaluation.
  *
- * @param isShared whether Routes are served by the same frontend, which answers requests for hosts without a listener
+ * @param shared map of the Routes in the same frontend, which answers requests for hosts without a listener
+ * @param isOwnTls whether Routes have the same port, and the server name has led the connection here
  */
-export function routeRules({ isShared = false } = {}): string {
+export function routeRules(
+  settings: Settings,
+  { shared, isOwnTls = false }: { readonly shared?: 'plain' | 'secure'; readonly isOwnTls?: boolean } = {},
+): string {
   const isState = '{ var(txn.route) -m beg ? }';
   const final = `${setFlags}
-  http-request allow if !${isState}
+${logNames(settings, `!${isState} `)}  http-request allow if !${isState}
 `;
   const steps = `${stepRules}${final}`.repeat(longestChain + 1);
-  return `  http-request set-var(txn.name) req.hdr(host),lower,field(1,:),rtrim(.)
-  http-request set-var-fmt(txn.site) "%[var(txn.place)]|%[var(txn.name)]"
-${nameRules('http-request', { key: 'site', result: 'listener', map: 'names' })}${misdirected}${isShared ? sharedRules : ''}  http-request set-var-fmt(txn.key) "%[var(txn.site)]%[path]/${mark}"
+  // Until there is a route, the log names the section that answers without one.
+  return `${shared === undefined ? logNames(settings) : ''}${listenerRules}${shared === undefined ? '' : sharedRules(settings, shared)}${misdirected}${isOwnTls ? misdirectedToRoute : ''}  http-request set-var-fmt(txn.key) "%[var(txn.site)]%[path]/${mark}"
   http-request set-var(txn.route) str(${answerSection(404)})
   http-request set-var(txn.route) var(txn.key),map_beg(maps/sites.map,${answerSection(404)}) if ${known}
 ${final}
@@ -76,15 +79,39 @@ ${steps}  http-request deny deny_status 500
 `;
 }
 
+/** Finds the listener that owns the host. */
+const listenerRules = `  http-request set-var(txn.name) req.hdr(host),lower,field(1,:),rtrim(.)
+  http-request set-var-fmt(txn.site) "%[var(txn.place)]|%[var(txn.name)]"
+${nameRules('http-request', { key: 'site', result: 'listener', map: 'names' })}`;
+
+/**
+ * Returns rules for connections that a server name has led to the Routes: a site for every host may answer, and 421 tells
+ * clients of a listener's host that they need another connection.
+ */
+export function sniRules(settings: Settings): string {
+  return `${listenerRules}  http-request return status 421 if ${known}
+${lookUpEvery('secure')}${setFlags}
+${logNames(settings)}`;
+}
+
 /** Returns requests for other hosts to the frontend, and restores the Host header. */
-const sharedRules = `  http-request allow if !${known}
+function sharedRules(settings: Settings, map: 'plain' | 'secure'): string {
+  return `${lookUpEvery(map, `!${known} `)}${setFlags} !${known}
+${logNames(settings, `!${known} `)}  http-request allow if !${known}
   http-request set-header Host %[var(txn.cased)] if { var(txn.cased) -m found }
 `;
+}
 
 /** Answers 421 unless the host belongs to the same listener as the TLS server name. */
 const misdirected = `  http-request set-var(txn.sni) ssl_fc_sni,lower,rtrim(.) if { ssl_fc_has_sni }
   http-request set-var-fmt(txn.other) "%[var(txn.place)]|%[var(txn.sni)]" if { var(txn.sni) -m found } !{ var(txn.sni),strcmp(txn.name) eq 0 }
 ${nameRules('http-request', { key: 'other', result: 'owner', map: 'names', when: '{ var(txn.other) -m found }' })}  http-request return status 421 if { var(txn.other) -m found } ${known} !{ var(txn.owner),strcmp(txn.listener) eq 0 }
+`;
+
+/** Answers 421 for hosts of Routes: with a wildcard certificate, a browser may use the connection for them, too. */
+const misdirectedToRoute = `  http-request set-var(txn.own) var(txn.name),concat(/${mark}),map_beg(maps/secure.map) if { var(txn.other) -m found }
+  http-request set-var(txn.own) 'var(txn.name),regsub("^[^.]*","*"),concat(/${mark}),map_beg(maps/secure.map)' if { var(txn.other) -m found } !{ var(txn.own) -m found }
+  http-request return status 421 if { var(txn.other) -m found } { var(txn.own) -m found } !{ var(txn.own) -m str ${ceded} }
 `;
 
 /** Maximum length of a compared value in bytes. A longer one matches no exact condition. */

@@ -1,4 +1,5 @@
 import { FairTurns } from '../../base/model/fair-turns.ts';
+import { changedKeys, MapDraft } from '../../base/model/layered-map.ts';
 import { readNewVersion } from './bulk.ts';
 import type { Backend, HttpState } from './model.ts';
 import {
@@ -75,11 +76,13 @@ export class ListLoader {
   /** Returns the state that excludes changes for which {@link load} must run first. */
   holdBack(before: HttpState, wanted: HttpState): Ready {
     const held = new Map<string, Backend>();
-    for (const [id, backend] of wanted.backends) {
-      if (!backendLists(backend).every((list) => this.#isReady(list))) held.set(id, backend);
+    // The lists of applied backends are loaded.
+    for (const id of changedKeys(before.backends, wanted.backends)) {
+      const backend = wanted.backends.get(id);
+      if (backend !== undefined && !backendLists(backend).every((list) => this.#isReady(list))) held.set(id, backend);
     }
     if (held.size === 0) return { state: wanted, held };
-    const backends = new Map(wanted.backends);
+    const backends = new MapDraft(wanted.backends);
     const authorities = new Map(wanted.authorities);
     for (const [id, { owner }] of held) {
       const old = before.backends.get(id);
@@ -92,7 +95,7 @@ export class ListLoader {
       const pem = authority === undefined ? undefined : before.authorities.get(authority);
       if (authority !== undefined && pem !== undefined && !authorities.has(authority)) authorities.set(authority, pem);
     }
-    return { state: { ...wanted, backends, authorities }, held };
+    return { state: { ...wanted, backends: backends.finish(), authorities }, held };
   }
 
   #isReady(list: readonly string[]): boolean {

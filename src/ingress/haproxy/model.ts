@@ -29,7 +29,12 @@ export interface HttpState {
 export interface Site {
   readonly host: string;
   readonly paths: readonly SitePath[];
+  /** The ports at which a listener of a Gateway has the host, so that the wildcard above it does not apply. */
+  readonly ceded?: readonly SitePort[];
 }
+
+/** The router's own ports: plain HTTP, and TLS. */
+export type SitePort = 'plain' | 'secure';
 
 /**
  * Behaviour below one path of a host. The path is case-sensitive and literal. An empty path, or one of slashes only,
@@ -314,8 +319,10 @@ export interface Settings {
 export interface GatewaySettings {
   /** Ports of HAProxy to which the kernel translates connections: one for each port of a listener. */
   readonly ports: { readonly http: PortSpan; readonly tls: PortSpan };
-  /** Number of frontends that terminate TLS, one for each address and port. */
+  /** Number of frontends that terminate TLS, one for each address and port. The router's own port has one more. */
   readonly inner: number;
+  /** Never offers HTTP/2 over TLS. */
+  readonly http1Only?: true;
 }
 
 /** First and last port. */

@@ -1,4 +1,4 @@
-import type { Site, SitePath } from './model.ts';
+import type { Site, SitePath, SitePort } from './model.ts';
 import { checkHost, checkPath, checkPrefixKey } from './quote.ts';
 
 /**
@@ -20,6 +20,9 @@ export const mark = '¶';
 
 /** Value with the meaning: as if no key of this host matched. */
 export const absent = '*';
+
+/** Value with the meaning: a listener of a Gateway has this host, so no wildcard applies. */
+export const ceded = '@';
 
 /** Value that sends a plain request to the served paths of the wildcard, ignoring its redirects. */
 export const onward = '~';
@@ -54,7 +57,7 @@ export function plainEntries(site: Site, routeOf: RouteOf): Map<string, string> 
     if (decider === undefined) return absent;
     return decider.plain === 'redirect' ? decider.route : (serve(request) ?? onward);
   });
-  noteHost(site.host, entries);
+  noteHost(site, 'plain', entries);
   if (!site.host.startsWith('*.')) return entries;
   // The served paths of a wildcard with other redirects have separate keys; few wildcards have both.
   for (const [key, value] of makeEntries(site.host, served, (request) => serve(request) ?? absent)) {
@@ -69,14 +72,14 @@ export function secureEntries(site: Site, routeOf: RouteOf): Map<string, string>
   const paths = sortPaths(site, secure, routeOf);
   const find = indexPaths(paths);
   const entries = makeEntries(site.host, paths, (request) => find(request)?.route ?? absent);
-  noteHost(site.host, entries);
+  noteHost(site, 'secure', entries);
   return entries;
 }
 
 /** Records that a host exists, so that no site for every host answers for it. */
-function noteHost(host: string, entries: Map<string, string>): void {
+function noteHost({ host, ceded: ports = [] }: Site, port: SitePort, entries: Map<string, string>): void {
   const key = `${host}/`;
-  if (host !== '*' && !entries.has(key)) entries.set(key, absent);
+  if (host !== '*' && !entries.has(key)) entries.set(key, ports.includes(port) ? ceded : absent);
 }
 
 /**

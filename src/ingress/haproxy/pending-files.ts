@@ -1,10 +1,10 @@
+import { changedKeys } from '../../base/model/layered-map.ts';
 import { type Command, certificateFile } from './command.ts';
 import { type Content, mapFile, renderCertificateLists, renderMap, renderShards, shardOf } from './files.ts';
 import type { InForce } from './layout.ts';
 import type { MapName, Maps } from './maps.ts';
 import { rememberMain, rememberShards } from './memory.ts';
 import { listsOf, networksMap, renderNetworksFile } from './networks.ts';
-import { changedKeys } from './steps.ts';
 
 /** Returns the files that differ after commands; undefined marks files to delete. */
 export function changedFiles(

@@ -1,11 +1,12 @@
 import { isDeepStrictEqual } from 'node:util';
+import { changedKeys, MapDraft } from '../../base/model/layered-map.ts';
 import { backendEntries } from './entries.ts';
 import { listEditedNames } from './header-edits.ts';
 import { chooseSpare, type InForce, type Layout, type Tenancy } from './layout.ts';
 import type { Backend } from './model.ts';
 import { routeOf } from './route.ts';
 import { makeSection, type Section, type ServerLine, spareShapes } from './section.ts';
-import { changedKeys, diffEntries, type Steps, type Wait } from './steps.ts';
+import { diffEntries, type Steps, type Wait } from './steps.ts';
 
 /** Result of placing backends. */
 export interface Placed {
@@ -29,18 +30,31 @@ export function placeBackends(
 ): Placed {
   const old = before.state.backends;
   const renewed = changedKeys(before.state.authorities, authorities);
-  const changed = [...wanted].filter(([id, backend]) => {
-    const known = old.get(id);
-    const authority = renewed.size === 0 ? undefined : backend.http?.tls?.authority;
-    if (authority !== undefined && renewed.has(authority)) return true;
-    return known === undefined || (known !== backend && !isDeepStrictEqual(known, backend));
-  });
-  const gone = [...old.keys()].filter((id) => !wanted.has(id));
+  const keys = changedKeys(old, wanted);
+  if (renewed.size > 0) {
+    for (const [id, { http }] of wanted)
+      if (http?.tls?.authority !== undefined && renewed.has(http.tls.authority)) keys.add(id);
+  }
+  const changed: Backend[] = [];
+  const gone: string[] = [];
+  for (const id of keys) {
+    const [known, backend] = [old.get(id), wanted.get(id)];
+    const authority = backend?.http?.tls?.authority;
+    const isRenewed = authority !== undefined && renewed.has(authority);
+    if (backend === undefined) gone.push(id);
+    else if (isRenewed || known === undefined || !isDeepStrictEqual(known, backend)) changed.push(backend);
+  }
   if (changed.length === 0 && gone.length === 0) return { backends: old, layout: before.layout, rerouted: new Set() };
-  const placement = new Placement(before, authorities, steps, wait);
+  let isComplete = true;
+  const placement = new Placement(before, authorities, steps, (cause, name) => {
+    isComplete = false;
+    wait(cause, name);
+  });
   for (const id of gone) placement.remove(id);
-  for (const [id, backend] of changed) placement.place(id, backend);
-  return placement.result();
+  for (const backend of changed) placement.place(backend.id, backend);
+  const placed = placement.result();
+  // The desired map has the same content, and the next one is compared with it.
+  return isComplete ? { ...placed, backends: wanted } : placed;
 }
 
 class Placement {
@@ -48,8 +62,8 @@ class Placement {
   readonly #authorities: ReadonlyMap<string, string>;
   readonly #steps: Steps;
   readonly #wait: Wait;
-  readonly #backends: Map<string, Backend>;
-  readonly #sections: Map<string, string>;
+  readonly #backends: MapDraft<string, Backend>;
+  readonly #sections: MapDraft<string, string>;
   readonly #spares: Map<string, readonly string[]>;
   readonly #resting: Map<string, string>;
   readonly #leaving: Map<string, ServerLine>;
@@ -61,8 +75,8 @@ class Placement {
     this.#authorities = authorities;
     this.#steps = steps;
     this.#wait = wait;
-    this.#backends = new Map(before.state.backends);
-    this.#sections = new Map(before.layout.sections);
+    this.#backends = new MapDraft(before.state.backends);
+    this.#sections = new MapDraft(before.layout.sections);
     this.#spares = new Map(before.layout.spares);
     this.#resting = new Map(before.layout.resting);
     this.#leaving = new Map(before.layout.leaving);
@@ -72,7 +86,7 @@ class Placement {
   result(): Placed {
     const { authorities, editedHeaders, hasScript } = this.#before.layout;
     const layout: Layout = {
-      sections: this.#sections,
+      sections: this.#sections.finish(),
       spares: this.#spares,
       resting: this.#resting,
       leaving: this.#leaving,
@@ -81,7 +95,7 @@ class Placement {
       editedHeaders,
       hasScript,
     };
-    return { backends: this.#backends, layout, rerouted: this.#rerouted };
+    return { backends: this.#backends.finish(), layout, rerouted: this.#rerouted };
   }
 
   remove(id: string): void {

@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { LRUCache } from 'lru-cache';
 import { exchangeLines } from './exchange.ts';
 import { cookieFormat, isBare, isPlain, withoutCookie } from './features.ts';
 import type { Backend, HeaderAction, HttpBackend, Server } from './model.ts';
@@ -122,8 +123,23 @@ function serverOptions(backend: Backend, authorities: ReadonlyMap<string, string
  * content to servers without a certificate of their own, although `commit ssl ca-file` reports success.
  */
 export function authorityFile(name: string, pem: string): string {
-  const hash = createHash('sha256').update(pem).digest('hex').slice(0, 16);
-  return `ca/${fileName('authority', name)}.${hash}.pem`;
+  return `ca/${checkAuthorityName(name)}.${digestOf(pem)}.pem`;
+}
+
+/** Returns the name of an authority as part of a file name. Throws {@link UnfitValue}. */
+export function checkAuthorityName(name: string): string {
+  return fileName('authority', name);
+}
+
+/** Digests of the last authorities: thousands of backends often share few, and each server names its file. */
+const digests = new LRUCache<string, string>({ max: 1000 });
+
+function digestOf(pem: string): string {
+  const known = digests.get(pem);
+  if (known !== undefined) return known;
+  const digest = createHash('sha256').update(pem).digest('hex').slice(0, 16);
+  digests.set(pem, digest);
+  return digest;
 }
 
 function shapeOf(backend: Backend): string {

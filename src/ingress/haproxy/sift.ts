@@ -1,3 +1,4 @@
+import { baseOf, entriesAboveBase, MapDraft } from '../../base/model/layered-map.ts';
 import { listLine } from './command.ts';
 import { certificateEntries } from './entries.ts';
 import { featureEntries, makeRoute } from './features.ts';
@@ -7,7 +8,8 @@ import { backendLists, checkNetworks } from './networks.ts';
 import { plainEntries, secureEntries } from './paths.ts';
 import { checkHost, UnfitValue } from './quote.ts';
 import type { TlsName, VirtualHost } from './rule.ts';
-import { authorityFile, makeSection } from './section.ts';
+import { checkAuthorityName, makeSection } from './section.ts';
+import { UserIndex } from './user-index.ts';
 import { checkHostRules } from './virtual-host.ts';
 
 /** A part of a state that cannot be served, with the reason. */
@@ -20,7 +22,7 @@ export interface Refusal {
 
 type Part = Backend | Site | Certificate | VirtualHost | TlsName | { readonly host: string };
 
-/** Parts that passed the check. Consecutive states share most of their parts. */
+/** Parts, and maps of parts, that passed the check. Consecutive states share most of their parts. */
 const fit = new WeakSet<object>();
 
 /**
@@ -34,7 +36,9 @@ export function siftState(
   const refused: Refusal[] = [];
   const sift = <V extends Part>(kind: Refusal['kind'], parts: ReadonlyMap<string, V>, check: (part: V) => void) => {
     const bad = new Set<string>();
-    for (const [name, part] of parts) {
+    const base = baseOf(parts);
+    const isBaseFit = banned.size === 0 && fit.has(base);
+    for (const [name, part] of isBaseFit ? entriesAboveBase(parts) : parts) {
       const ban = banned.size > 0 ? banned.get(part) : undefined;
       if (ban === undefined && fit.has(part)) continue;
       const reason = ban?.reason ?? reasonOf(() => check(part));
@@ -44,27 +48,29 @@ export function siftState(
         bad.add(name);
       }
     }
-    return bad.size === 0 ? parts : new Map([...parts].filter(([name]) => !bad.has(name)));
+    if (bad.size === 0) {
+      if (parts === base && banned.size === 0) fit.add(base);
+      return parts;
+    }
+    return without(parts, bad);
   };
-  const authorities = new Map<string, string>();
-  for (const [name, pem] of state.authorities) {
-    const reason = reasonOf(() => authorityFile(name, pem));
-    if (reason === undefined) authorities.set(name, pem);
-    else refused.push({ kind: 'authority', name, reason });
+  const badAuthorities = new Set<string>();
+  for (const name of state.authorities.keys()) {
+    const reason = reasonOf(() => checkAuthorityName(name));
+    if (reason === undefined) continue;
+    badAuthorities.add(name);
+    refused.push({ kind: 'authority', name, reason });
   }
+  const authorities = without(state.authorities, badAuthorities);
   const backends = sift('backend', state.backends, checkBackend);
-  const orphans = [...backends.values()].filter((backend) => {
-    const authority = backend.http?.tls?.authority;
-    return authority !== undefined && !authorities.has(authority);
-  });
-  for (const { id } of orphans) refused.push({ kind: 'backend', name: id, reason: 'its authority does not exist' });
-  const lost = new Set(orphans);
+  const orphans = new Set(findOrphans(backends, authorities));
+  for (const name of orphans) refused.push({ kind: 'backend', name, reason: 'its authority does not exist' });
   return {
     state: {
       settings: state.settings,
       sites: sift('site', state.sites, checkSite),
       passthrough: sift('passthrough', state.passthrough, ({ host }) => void checkHost(host)),
-      backends: lost.size === 0 ? backends : new Map([...backends].filter(([, backend]) => !lost.has(backend))),
+      backends: without(backends, orphans),
       certificates: sift('certificate', state.certificates, checkCertificate),
       authorities,
       gateways: {
@@ -75,6 +81,26 @@ export function siftState(
     },
     refused,
   };
+}
+
+function without<V>(parts: ReadonlyMap<string, V>, names: ReadonlySet<string>): ReadonlyMap<string, V> {
+  const left = new MapDraft(parts);
+  for (const name of names) left.delete(name);
+  return left.finish();
+}
+
+const authorityUsers = new UserIndex<Backend>(({ http }) => (http?.tls?.authority === undefined ? [] : [anyAuthority]));
+const anyAuthority = '*';
+
+/** Returns the backends whose authority does not exist. */
+function* findOrphans(
+  backends: ReadonlyMap<string, Backend>,
+  authorities: ReadonlyMap<string, string>,
+): Iterable<string> {
+  for (const id of authorityUsers.find(backends, new Set([anyAuthority]))) {
+    const authority = backends.get(id)?.http?.tls?.authority;
+    if (authority !== undefined && !authorities.has(authority)) yield id;
+  }
 }
 
 function checkBackend(backend: Backend): void {

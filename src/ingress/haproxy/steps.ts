@@ -51,12 +51,3 @@ export function diffEntries(before: Maps, after: Maps, steps: Steps, kind: 'rout
     for (const key of old.keys()) if (!now.has(key)) deleted.push({ kind: 'delete-entry', map, key });
   }
 }
-
-/** Returns the keys whose value is another object, or that only one map contains. */
-export function changedKeys<V>(before: ReadonlyMap<string, V>, after: ReadonlyMap<string, V>): Set<string> {
-  const changed = new Set<string>();
-  if (before === after) return changed;
-  for (const [key, value] of after) if (before.get(key) !== value) changed.add(key);
-  for (const key of before.keys()) if (!after.has(key)) changed.add(key);
-  return changed;
-}

@@ -55,8 +55,7 @@ export class CertificateList {
   }
 
   /**
-   * Returns the list with certificates of other listeners. On the default listener, a host keeps the certificate of its
-   * Route.
+   * Returns the list with certificates of other listeners, which have frontends of their own.
    *
    * @param before the previous result; equal entries reuse its objects
    */
@@ -93,13 +92,9 @@ function addCertificates(
 ): ReadonlyMap<string, Certificate> {
   if (others.length === 0) return own;
   const all = new Map(own);
-  const taken = new Set([...own.values()].flatMap(({ hosts }) => hosts));
   for (const one of others) {
-    const hosts = one.inner === undefined ? one.hosts.filter((host) => !taken.has(host)) : one.hosts;
-    if (hosts.length === 0) continue;
-    const certificate = { ...one, hosts };
     const known = before?.get(one.name);
-    all.set(one.name, known !== undefined && isDeepStrictEqual(known, certificate) ? known : certificate);
+    all.set(one.name, known !== undefined && isDeepStrictEqual(known, one) ? known : one);
   }
   return all;
 }

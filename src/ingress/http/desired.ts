@@ -1,3 +1,4 @@
+import { changedKeys, MapDraft } from '../../base/model/layered-map.ts';
 import { EndpointFinder } from '../backends/endpoints.ts';
 import type { HostGuard } from '../backends/host-guard.ts';
 import { HostGroups } from '../claims/host-groups.ts';
@@ -18,7 +19,7 @@ import { GatewayPlanner } from './gateway-planner.ts';
 import type { GatewayPlanSettings } from './gateway-slots.ts';
 import type { ServedSite, UnfitSite } from './served-site.ts';
 import { listUsed } from './site-uses.ts';
-import { makePassthrough, makeSites, nameOf } from './sites.ts';
+import { everyHost, makeCeded, makePassthrough, makeSites, nameOf } from './sites.ts';
 
 /** Settings of the decisions about hosts and paths. */
 export interface HttpDesiredSettings {
@@ -61,6 +62,59 @@ export interface DesiredSites {
   readonly gateway: GatewayPlan;
 }
 
+/** The parts of {@link DesiredSites} that HAProxy needs. The others are listed on demand. */
+type ServedParts = Omit<DesiredSites, keyof Outcomes>;
+
+/** The decided requests of all groups. */
+type Outcomes = Pick<DesiredSites, 'served' | 'unfit' | 'refused'>;
+
+class DecidedSites implements DesiredSites {
+  readonly sites: DesiredSites['sites'];
+  readonly passthrough: DesiredSites['passthrough'];
+  readonly backends: DesiredSites['backends'];
+  readonly certificates: DesiredSites['certificates'];
+  readonly authorities: DesiredSites['authorities'];
+  readonly gateway: GatewayPlan;
+  readonly #groups: ReadonlyMap<string, Group>;
+  #lists: Outcomes | undefined;
+
+  constructor(groups: ReadonlyMap<string, Group>, parts: ServedParts) {
+    this.#groups = groups;
+    this.sites = parts.sites;
+    this.passthrough = parts.passthrough;
+    this.backends = parts.backends;
+    this.certificates = parts.certificates;
+    this.authorities = parts.authorities;
+    this.gateway = parts.gateway;
+  }
+
+  get served(): DesiredSites['served'] {
+    return this.#list().served;
+  }
+
+  get unfit(): DesiredSites['unfit'] {
+    return this.#list().unfit;
+  }
+
+  get refused(): DesiredSites['refused'] {
+    return this.#list().refused;
+  }
+
+  #list(): Outcomes {
+    if (this.#lists !== undefined) return this.#lists;
+    const served: ServedSite[] = [];
+    const unfit: UnfitSite[] = [];
+    const refused: RefusedHost[] = [];
+    for (const group of this.#groups.values()) {
+      for (const one of group.served) served.push(one);
+      for (const one of group.unfit) unfit.push(one);
+      for (const one of group.refused) refused.push(one);
+    }
+    this.#lists = { served, unfit, refused };
+    return this.#lists;
+  }
+}
+
 /** Name of the CA certificates for servers of requests without their own. */
 const serviceAuthority = 'service-ca';
 
@@ -78,7 +132,7 @@ export class SitePlanner {
   readonly #hostGroups: HostGroups;
   readonly #certificates: CertificateList;
   readonly #sources: readonly SiteSource[];
-  readonly #groups = new Map<string, Group>();
+  #groups: ReadonlyMap<string, Group> = new Map();
   /** Requests by `KIND/NAMESPACE/NAME` of their object, in the form in which their group was decided. */
   readonly #requests = new Map<string, readonly SiteRequest[]>();
   readonly #groupOf = new Map<SiteRequest, string>();
@@ -89,6 +143,8 @@ export class SitePlanner {
   readonly #gateways: GatewayPlanner;
   readonly #claims: SharedClaims;
   readonly #keyPairs = new Map<string, { readonly uid: string; readonly keyPair: KeyPair | undefined }>();
+  /** Hosts of requests at listeners, for which there are sites without paths. */
+  #ceded: ReadonlySet<string> = new Set();
   #desired: DesiredSites | undefined;
 
   constructor(
@@ -104,8 +160,8 @@ export class SitePlanner {
     this.#book = new CertificateBook(settings.readsSecrets ? secrets : undefined, settings.keys);
     this.#hostGroups = new HostGroups();
     this.#certificates = new CertificateList(settings.hasHttp2);
-    const { policy, defaults, gateways } = settings;
-    const parts = { policy, defaults, finder: this.finder, book: this.#book, settings: gateways };
+    const { policy, defaults, gateways, hasHttp2 } = settings;
+    const parts = { policy, defaults, finder: this.finder, book: this.#book, settings: gateways, hasHttp2 };
     this.#gateways = new GatewayPlanner(parts);
     this.#claims = new SharedClaims(gateways?.own, this.#hostGroups);
   }
@@ -197,10 +253,11 @@ export class SitePlanner {
 
   #assemble(dirty: ReadonlyMap<string, ReadonlySet<SiteRequest>>): DesiredSites {
     const before = this.#desired;
-    const sites = new Map(before?.sites);
-    const passthrough = new Map(before?.passthrough);
-    const backends = new Map(before?.backends);
-    const authorities = new Map(before?.authorities);
+    const sites = new MapDraft(before?.sites ?? new Map<string, Site>());
+    const passthrough = new MapDraft(before?.passthrough ?? new Map<string, Passthrough>());
+    const backends = new MapDraft(before?.backends ?? new Map<string, Backend>());
+    const authorities = new MapDraft(before?.authorities ?? new Map<string, string>());
+    const groups = new MapDraft(this.#groups);
     const { serviceAuthorities } = this.#settings;
     if (serviceAuthorities !== undefined) authorities.set(serviceAuthority, serviceAuthorities);
     for (const name of dirty.keys()) {
@@ -215,8 +272,8 @@ export class SitePlanner {
     }
     for (const [name, requests] of dirty) {
       const group = this.#decide(requests);
-      if (requests.size === 0) this.#groups.delete(name);
-      else this.#groups.set(name, group);
+      if (requests.size === 0) groups.delete(name);
+      else groups.set(name, group);
       for (const request of requests) this.#groupOf.set(request, name);
       for (const one of group.served) {
         for (const backend of one.backends) backends.set(backend.id, backend);
@@ -226,22 +283,28 @@ export class SitePlanner {
       for (const site of makeSites(group.served, before?.sites)) sites.set(site.host, site);
       for (const entry of makePassthrough(group.served, before?.passthrough)) passthrough.set(entry.host, entry);
     }
-    const gateway = this.#gateways.compute((request) => this.#claims.findRival(request));
+    for (const host of this.#ceded) if (sites.get(host)?.ceded !== undefined) sites.delete(host);
+    const gateway = this.#gateways.compute((request) => this.#claims.findRival(request), sites.has(everyHost));
+    const wildcards = new Set([...sites.keys(), ...passthrough.keys()].filter((host) => host.startsWith('*.')));
+    const ceded = makeCeded(gateway.served, (one) => this.#claims.portOf(one), wildcards, before?.sites);
+    this.#ceded = new Set(ceded.map(({ host }) => host));
+    for (const site of ceded) sites.set(site.host, site);
     const known = before?.gateway.backends ?? noGatewayPlan.backends;
-    for (const id of known === gateway.backends ? [] : known.keys()) if (!gateway.backends.has(id)) backends.delete(id);
-    for (const [id, backend] of gateway.backends) if (backends.get(id) !== backend) backends.set(id, backend);
-    const groups = [...this.#groups.values()];
-    return {
-      served: groups.flatMap(({ served }) => served),
-      unfit: groups.flatMap(({ unfit }) => unfit),
-      refused: groups.flatMap(({ refused }) => refused),
-      sites,
-      passthrough,
-      backends,
+    for (const id of changedKeys(known, gateway.backends)) {
+      const backend = gateway.backends.get(id);
+      if (backend === undefined) backends.delete(id);
+      else backends.set(id, backend);
+    }
+    const decided = groups.finish();
+    this.#groups = decided;
+    return new DecidedSites(decided, {
+      sites: sites.finish(),
+      passthrough: passthrough.finish(),
+      backends: backends.finish(),
       certificates: this.#certificates.listWith(gateway.certificates, before?.certificates),
-      authorities,
+      authorities: authorities.finish(),
       gateway,
-    };
+    });
   }
 
   #decide(requests: ReadonlySet<SiteRequest>): Group {

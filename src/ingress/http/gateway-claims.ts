@@ -9,7 +9,7 @@ import type { SiteRequest } from '../intent/site-request.ts';
 export class SharedClaims {
   readonly #own: { readonly http: number; readonly https: number } | undefined;
   readonly #groups: HostGroups;
-  #sharing: ReadonlySet<ListenerId> = new Set();
+  #sharing: ReadonlyMap<ListenerId, 'plain' | 'secure'> = new Map();
   readonly #requests = new Set<SiteRequest>();
   readonly #claiming = new Set<SiteRequest>();
   readonly #rivals = new Map<SiteRequest, string>();
@@ -21,14 +21,14 @@ export class SharedClaims {
   }
 
   setListeners(listeners: readonly SiteListener[]): void {
-    const sharing = new Set(
-      listeners
-        .filter(({ addresses, port, protocol }) => {
-          return addresses.length === 0 && port === (protocol === 'HTTP' ? this.#own?.http : this.#own?.https);
-        })
-        .map(({ id }) => id),
-    );
-    const isSame = sharing.size === this.#sharing.size && [...sharing].every((id) => this.#sharing.has(id));
+    const sharing = new Map<ListenerId, 'plain' | 'secure'>();
+    for (const { id, addresses, port, protocol } of listeners) {
+      const [own, kind] =
+        protocol === 'HTTP' ? ([this.#own?.http, 'plain'] as const) : ([this.#own?.https, 'secure'] as const);
+      if (addresses.length === 0 && port === own) sharing.set(id, kind);
+    }
+    const isSame =
+      sharing.size === this.#sharing.size && [...sharing].every(([id, kind]) => this.#sharing.get(id) === kind);
     if (isSame) return;
     this.#sharing = sharing;
     for (const request of this.#requests) this.#update(request);
@@ -58,9 +58,14 @@ export class SharedClaims {
     return this.#rivals.get(request);
   }
 
-  /** Adds a request to the claims, or removes it. Only hosts are claimed: a wildcard yields to every host below it. */
+  /** Returns the port that a request shares with Routes, if any. */
+  portOf({ listener }: SiteRequest): 'plain' | 'secure' | undefined {
+    return this.#sharing.get(listener);
+  }
+
+  /** Adds a request to the claims, or removes it. */
   #update(request: SiteRequest): void {
-    const isClaiming = this.#requests.has(request) && request.span === 'host' && this.#sharing.has(request.listener);
+    const isClaiming = this.#requests.has(request) && this.#sharing.has(request.listener);
     if (isClaiming === this.#claiming.has(request)) return;
     if (isClaiming) {
       this.#claiming.add(request);

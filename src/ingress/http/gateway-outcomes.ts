@@ -1,3 +1,4 @@
+import { MapDraft } from '../../base/model/layered-map.ts';
 import type { Backend } from '../haproxy/model.ts';
 import type { SiteDemand, SiteRequest } from '../intent/site-request.ts';
 import type { RefusedAtListener } from './gateway-plan.ts';
@@ -5,9 +6,9 @@ import type { ServedSite } from './served-site.ts';
 
 /** Outcomes of requests at listeners, and the backends of served ones. */
 export class GatewayOutcomes {
-  readonly #served = new Map<SiteRequest, ServedSite>();
-  readonly #refused = new Map<SiteRequest, RefusedAtListener>();
-  readonly #backends = new Map<string, Backend>();
+  #served = new MapDraft<SiteRequest, ServedSite>(new Map());
+  #refused = new MapDraft<SiteRequest, RefusedAtListener>(new Map());
+  #backends = new MapDraft<string, Backend>(new Map());
   /** Number of served requests by demand: they share backends. */
   readonly #users = new Map<SiteDemand, number>();
 
@@ -42,15 +43,16 @@ export class GatewayOutcomes {
       if (this.#backends.get(backend.id) === backend) this.#backends.delete(backend.id);
   }
 
+  /** Returns the outcomes at this moment. */
   list(): {
-    readonly served: readonly ServedSite[];
-    readonly refused: readonly RefusedAtListener[];
+    readonly served: ReadonlyMap<SiteRequest, ServedSite>;
+    readonly refused: ReadonlyMap<SiteRequest, RefusedAtListener>;
     readonly backends: ReadonlyMap<string, Backend>;
   } {
-    return {
-      served: [...this.#served.values()],
-      refused: [...this.#refused.values()],
-      backends: new Map(this.#backends),
-    };
+    const [served, refused, backends] = [this.#served.finish(), this.#refused.finish(), this.#backends.finish()];
+    this.#served = new MapDraft(served);
+    this.#refused = new MapDraft(refused);
+    this.#backends = new MapDraft(backends);
+    return { served, refused, backends };
   }
 }

@@ -1,4 +1,5 @@
 import { isDeepStrictEqual } from 'node:util';
+import { MapDraft } from '../../base/model/layered-map.ts';
 import { byAge } from '../claims/order.ts';
 import type { Certificate } from '../haproxy/model.ts';
 import type { Gateways, TlsName, VirtualHost } from '../haproxy/rule.ts';
@@ -18,6 +19,7 @@ import { type PreparerParts, RequestPreparer } from './request-preparer.ts';
 export interface GatewayParts extends PreparerParts {
   readonly book: CertificateBook;
   readonly settings: GatewayPlanSettings | undefined;
+  readonly hasHttp2: boolean;
 }
 
 /**
@@ -33,11 +35,12 @@ export class GatewayPlanner {
   readonly #preparer: RequestPreparer;
   readonly #rules = new Map<ListenerId, Map<string, NameRules>>();
   readonly #checked = new Map<ListenerId, CheckedListener>();
-  readonly #hosts = new Map<string, VirtualHost>();
+  #hosts = new MapDraft<string, VirtualHost>(new Map());
   readonly #outcomes = new GatewayOutcomes();
   readonly #dirty = new Map<ListenerId, Set<string>>();
   readonly #slots: GatewaySlots | undefined;
   #isChanged = false;
+  #yieldsRest = false;
   #plan: GatewayPlan = noGatewayPlan;
 
   constructor(parts: GatewayParts) {
@@ -117,9 +120,13 @@ export class GatewayPlanner {
     for (const requests of this.#requests.get(id)?.values() ?? []) for (const request of requests) this.forget(request);
   }
 
-  /** @param isRefused returns the message if another claim excludes a request */
-  compute(isRefused: (request: SiteRequest) => string | undefined): GatewayPlan {
-    if (this.#slots === undefined || !this.isDirty) return this.#plan;
+  /**
+   * @param isRefused returns the message if another claim excludes a request
+   * @param yieldsRest whether a site answers for every host that no request claims on the router's own ports
+   */
+  compute(isRefused: (request: SiteRequest) => string | undefined, yieldsRest = false): GatewayPlan {
+    if (this.#slots === undefined || !(this.isDirty || yieldsRest !== this.#yieldsRest)) return this.#plan;
+    this.#yieldsRest = yieldsRest;
     for (const [id, patterns] of this.#dirty) for (const pattern of patterns) this.#sortName(id, pattern, isRefused);
     this.#planHosts();
     this.#dirty.clear();
@@ -154,7 +161,7 @@ export class GatewayPlanner {
       const keys = new Set<string>();
       for (const place of this.#places.places)
         for (const pattern of this.#listPatterns(place)) keys.add(this.#planHost(place, pattern));
-      for (const key of this.#hosts.keys()) if (!keys.has(key)) this.#hosts.delete(key);
+      for (const key of [...this.#hosts.keys()]) if (!keys.has(key)) this.#hosts.delete(key);
       return;
     }
     for (const place of this.#places.places) {
@@ -197,10 +204,10 @@ export class GatewayPlanner {
     const defaults = new Map<number, string>();
     for (const place of places.filter(endsTls)) {
       const inner = slots.inner.get(place.name);
-      if (inner === undefined && !slots.isShared(place)) continue;
-      const found = listCertificates(place, (id) => this.#checked.get(id), inner);
+      if (inner === undefined) continue;
+      const found = listCertificates(place, (id) => this.#checked.get(id), inner, this.#parts.hasHttp2);
       certificates.push(...found.certificates);
-      if (inner !== undefined && found.usual !== undefined) defaults.set(inner, found.usual);
+      if (found.usual !== undefined) defaults.set(inner, found.usual);
     }
     const tlsNames = places
       .filter(({ isTls }) => isTls)
@@ -211,16 +218,62 @@ export class GatewayPlanner {
           ({ id }) => this.#checked.get(id)?.problem === undefined,
         ),
       );
+    const planned = this.#hosts.finish();
+    this.#hosts = new MapDraft(planned);
+    const hosts = new MapDraft(planned);
+    const names = new Map(tlsNames.map((name): [string, TlsName] => [name.key, this.#sameName(name)]));
+    if (this.#yieldsRest) for (const place of places) if (slots.isShared(place)) this.#yieldRest(place, hosts, names);
     const gateways: Gateways = {
-      hosts: new Map(this.#hosts),
-      tlsNames: new Map(tlsNames.map((name): [string, TlsName] => [name.key, this.#sameName(name)])),
+      hosts: hosts.finish(),
+      tlsNames: names,
       places: new Map(places.flatMap(({ at, name }) => at.map((one): [string, string] => [one, name]))),
       ports: slots.ports,
       inner: slots.inner,
       defaults,
     };
     const listeners = [...this.#listeners.values()].map((one) => this.#judgeListener(one, slots));
-    return { gateways, certificates, ...this.#outcomes.list(), listeners, translations: slots.translations };
+    const { served, refused, backends } = this.#outcomes.list();
+    let lists: Pick<GatewayPlan, 'served' | 'refused'> | undefined;
+    // On demand: only reports need the lists.
+    const list = () => {
+      lists ??= { served: [...served.values()], refused: [...refused.values()] };
+      return lists;
+    };
+    return {
+      gateways,
+      certificates,
+      backends,
+      listeners,
+      translations: slots.translations,
+      get served() {
+        return list().served;
+      },
+      get refused() {
+        return list().refused;
+      },
+    };
+  }
+
+  /**
+   * Leaves names without a request to the site for every host. Then the names of requests lead to the TLS of their
+   * listener, instead of every name.
+   */
+  #yieldRest(
+    { name, isTls, listeners }: Place,
+    hosts: MapDraft<string, VirtualHost>,
+    names: Map<string, TlsName>,
+  ): void {
+    const rest = `${name}|*`;
+    const listener = listeners.get('*');
+    if (listener === undefined || (hosts.get(rest)?.rules.length ?? 0) > 0) return;
+    for (const { key, listener: owner, rules } of hosts.values())
+      if (owner === listener.id && key.startsWith(`${name}|`) && rules.length === 0) hosts.delete(key);
+    const isEnd = isTls && names.get(rest)?.to === 'end';
+    if (isTls && listener.tls?.end === 'router') names.delete(rest);
+    if (!isEnd) return;
+    for (const { key, listener: owner } of hosts.values())
+      if (owner === listener.id && key.startsWith(`${name}|`) && !names.has(key))
+        names.set(key, this.#sameName({ key, to: 'end' }));
   }
 
   #sameName(name: TlsName): TlsName {

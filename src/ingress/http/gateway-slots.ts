@@ -1,3 +1,4 @@
+import { ownInner } from '../haproxy/gateway-names.ts';
 import type { GatewaySettings } from '../haproxy/model.ts';
 import { assignSlots, type Place } from './gateway-places.ts';
 
@@ -20,6 +21,8 @@ export class GatewaySlots {
   readonly #settings: GatewayPlanSettings;
   #ports: ReadonlyMap<string, number> = new Map();
   #inner: ReadonlyMap<string, number> = new Map();
+  /** The place of the router's own port, if the router terminates TLS there. */
+  #own: string | undefined;
   #apart: readonly Place[] = [];
 
   constructor(settings: GatewayPlanSettings) {
@@ -38,6 +41,7 @@ export class GatewaySlots {
     ]);
     const ending = secure.filter(endsTls).map(({ name }) => name);
     this.#inner = assignSlots(ending, { from: 1, to: inner }, this.#inner);
+    this.#own = places.find((place) => place.isTls && this.isShared(place) && endsTls(place))?.name;
   }
 
   /** Returns whether a place is the agent's own port on the addresses of the node. */
@@ -48,7 +52,7 @@ export class GatewaySlots {
 
   /** Inner frontends by name of the place. */
   get inner(): ReadonlyMap<string, number> {
-    return this.#inner;
+    return this.#own === undefined ? this.#inner : new Map([...this.#inner, [this.#own, ownInner]]);
   }
 
   /** Ports of listeners by port of HAProxy. */

@@ -48,12 +48,13 @@ export interface PlaceCertificates {
  * for the names that they contain within it. HAProxy selects wildcards of one label only, so names with more labels
  * get the default certificate of the place.
  *
- * @param inner number of the inner frontend; absent: the default listener
+ * @param inner number of the inner frontend
  */
 export function listCertificates(
   place: Place,
   checkedOf: (id: ListenerId) => CheckedListener | undefined,
-  inner?: number,
+  inner: number,
+  http2: boolean,
 ): PlaceCertificates {
   const taken = new Set<string>();
   const certificates: Certificate[] = [];
@@ -68,8 +69,8 @@ export function listCertificates(
       for (const host of hosts) taken.add(host);
       if (index === 0) usual = pem;
       if (hosts.length === 0) continue;
-      const name = `${inner === undefined ? 'gateway' : `inner-${inner}`}:${id.replaceAll('/', ':')}:${index}:${fingerprint.replaceAll(':', '').slice(0, 16)}`;
-      certificates.push({ name, pem, hosts, http2: true, ...(inner !== undefined && { inner }) });
+      const name = `inner-${inner}:${id.replaceAll('/', ':')}:${index}:${fingerprint.replaceAll(':', '').slice(0, 16)}`;
+      certificates.push({ name, pem, hosts, http2, inner });
     }
   }
   return { certificates, ...(usual !== undefined && { usual }) };

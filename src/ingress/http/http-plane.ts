@@ -8,7 +8,7 @@ import { hostSocket, RemoteHost } from '../haproxy/remote-host.ts';
 import type { ApplyOutcome, Pending } from '../haproxy/report.ts';
 import type { ReloadCause } from '../haproxy/steps.ts';
 import type { DataPlane, PlaneHost, PlaneReport } from '../intent/plane.ts';
-import type { SiteSource } from '../intent/site-source.ts';
+import type { ChangedObjects, SiteSource } from '../intent/site-source.ts';
 import type { Inventory, Journal } from '../objects/inventory.ts';
 import type { DefaultCertificate } from './default-certificate.ts';
 import { type DesiredSites, type HttpDesiredSettings, SitePlanner } from './desired.ts';
@@ -67,6 +67,9 @@ export interface TranslationRules {
   /** Does nothing while another agent of this node applies the ports. */
   remove(): void;
 }
+
+/** Changes of objects: none. */
+const nothing: ChangedObjects = { has: () => false, of: () => new Set() };
 
 /** Milliseconds to wait for Secrets before Routes are served without them. */
 const secretTimeout = 5000;
@@ -202,16 +205,17 @@ export class HttpPlane implements DataPlane {
 
   async sync(): Promise<void> {
     const { secrets, certificate } = this.#parts;
-    secrets.want(this.#listSecrets());
-    // Only at the start: later a missing Secret delays only its own Route.
-    if (!this.#hasStarted) await secrets.settle(secretTimeout);
     const taken = this.#journal.take();
     // All at once at the start: HAProxy must not serve a part of the Routes.
     const changes = this.#desired === undefined ? taken : this.#turns.cut(taken);
-    const desired = this.#planner.compute(changes, new Set([...this.#changedSecrets, ...changes.of('Secret')]));
-    // Listeners of Gateways are known only now.
+    let desired = this.#compute(changes);
+    // Selected objects and listeners of Gateways are known only now.
     secrets.want(this.#listSecrets());
-    this.#changedSecrets.clear();
+    if (!this.#hasStarted) {
+      // Only at the start: later a missing Secret delays only its own object.
+      await secrets.settle(secretTimeout);
+      desired = this.#compute(nothing);
+    }
     const haproxy = await this.#fitConnections();
     const { sites, passthrough, backends, certificates, authorities, gateway } = desired;
     const state: HttpState = {
@@ -240,6 +244,12 @@ export class HttpPlane implements DataPlane {
     if (this.#turns.hasMore) this.#host?.requestSync();
     const { problem } = await this.#engine.describe();
     this.#note(problem);
+  }
+
+  #compute(changes: ChangedObjects): DesiredSites {
+    const desired = this.#planner.compute(changes, new Set([...this.#changedSecrets, ...changes.of('Secret')]));
+    this.#changedSecrets.clear();
+    return desired;
   }
 
   report(): PlaneReport {

@@ -191,7 +191,9 @@ function readHaproxySettings(
     abortOnClose: reader.isSet('abort-on-close'),
     continuousStats: reader.isSet('continuous-stats'),
     ...(routeConnections !== undefined && { routeConnections }),
-    ...(gateways !== undefined && { gateways }),
+    ...(gateways !== undefined && {
+      gateways: { ...gateways, ...(reader.isSet('disable-http2') && { http1Only: true as const }) },
+    }),
     spareBackends: readNumber(reader, 'spare-backends', 0, 10_000) ?? 100,
   };
 }

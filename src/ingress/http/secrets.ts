@@ -72,6 +72,8 @@ export class ClusterSecrets implements Secrets {
   readonly #followed = new Map<string, Followed>();
   #onChange: (key: string) => void = () => undefined;
   #waiters: (() => void)[] = [];
+  /** Number of followed Secrets that are not read yet. */
+  #waiting = 0;
 
   /** @param reviewTime interval between reviews of the permission to read a Secret, in milliseconds */
   constructor(api: KubeApi, reviewTime = reviewInterval) {
@@ -84,15 +86,17 @@ export class ClusterSecrets implements Secrets {
   }
 
   want(keys: ReadonlySet<string>): void {
-    for (const [key, { end }] of this.#followed) {
+    for (const [key, { state, end }] of this.#followed) {
       if (keys.has(key)) continue;
       end.abort();
       this.#followed.delete(key);
+      if (state.state === 'waiting') this.#waiting--;
     }
     for (const key of keys) {
       if (this.#followed.has(key)) continue;
       const followed: Followed = { key, state: { state: 'waiting' }, end: new AbortController() };
       this.#followed.set(key, followed);
+      this.#waiting++;
       void this.#follow(key, followed);
     }
   }
@@ -115,15 +119,17 @@ export class ClusterSecrets implements Secrets {
   close(): void {
     for (const { end } of this.#followed.values()) end.abort();
     this.#followed.clear();
+    this.#waiting = 0;
   }
 
   get #isSettled(): boolean {
-    return [...this.#followed.values()].every(({ state }) => state.state !== 'waiting');
+    return this.#waiting === 0;
   }
 
   #set(followed: Followed, state: SecretState): void {
     if (followed.end.signal.aborted) return;
     const isSame = followed.state.state === state.state && state.state !== 'found';
+    if (followed.state.state === 'waiting' && state.state !== 'waiting') this.#waiting--;
     followed.state = state;
     if (!isSame) this.#onChange(followed.key);
     if (!this.#isSettled) return;

@@ -1,5 +1,6 @@
 import { isWildcard, parentOf } from '../claims/host.ts';
-import type { Passthrough, Site, SitePath } from '../haproxy/model.ts';
+import type { Passthrough, Site, SitePath, SitePort } from '../haproxy/model.ts';
+import type { SiteRequest } from '../intent/site-request.ts';
 import type { ServedSite } from './served-site.ts';
 
 /** HAProxy's form of every name. */
@@ -49,6 +50,33 @@ function listPaths({ demand: { matches, tls }, backends }: ServedSite): SitePath
   });
 }
 
+/**
+ * Returns sites without paths for hosts that requests at listeners of Gateways have claimed on the router's own ports, if
+ * a wildcard above would otherwise answer for them. Equal sites reuse the previous objects.
+ *
+ * @param portOf returns the port that a request shares with Routes
+ */
+export function makeCeded(
+  served: readonly ServedSite[],
+  portOf: (request: SiteRequest) => SitePort | undefined,
+  wildcards: ReadonlySet<string>,
+  before: ReadonlyMap<string, Site> | undefined,
+): readonly Site[] {
+  if (wildcards.size === 0) return [];
+  const ports = new Map<string, Set<SitePort>>();
+  for (const { request } of served) {
+    const port = request.span === 'host' ? portOf(request) : undefined;
+    const { host } = request;
+    if (port === undefined || host === undefined || !wildcards.has(`*.${parentOf(host)}`)) continue;
+    ports.set(host, (ports.get(host) ?? new Set()).add(port));
+  }
+  return Array.from(ports, ([host, own]): Site => {
+    const site = { host, paths: [], ceded: [...own].sort() };
+    const known = before?.get(host);
+    return known !== undefined && isSame(known, site) ? known : site;
+  });
+}
+
 /** Returns the passthrough hosts. Equal ones reuse the previous objects. */
 export function makePassthrough(
   served: readonly ServedSite[],
@@ -63,8 +91,9 @@ export function makePassthrough(
   });
 }
 
-function isSame({ paths: before }: Site, { paths: now }: Site): boolean {
+function isSame({ paths: before, ceded: port = [] }: Site, { paths: now, ceded: others = [] }: Site): boolean {
   return (
+    port.join() === others.join() &&
     before.length === now.length &&
     before.every((one, index) => {
       const other = now[index];

@@ -9,6 +9,7 @@ import type { IngressClass } from './ingress-class.ts';
 import { PeerIndex } from './peer-index.ts';
 import { findClasses, isSelected, type OwnClasses } from './selection.ts';
 import { type ReadIngress, readIngress, type Translation, translateIngress } from './translate.ts';
+import { UsedKeys } from './used-keys.ts';
 
 /** Sources of the objects. */
 export interface IngressObjects {
@@ -21,6 +22,12 @@ export interface IngressObjects {
 }
 
 const none: readonly SiteRequest[] = [];
+
+function listSecretsOf(read: ReadIngress | undefined): readonly string[] {
+  if (read?.ingress.spec.ok !== true) return [];
+  const { namespace } = read.ingress.meta;
+  return read.ingress.spec.value.tls.flatMap(({ secret }) => (secret === undefined ? [] : [`${namespace}/${secret}`]));
+}
 
 /** The last translation of an Ingress, and the objects that it depends on. */
 interface Translated {
@@ -37,6 +44,7 @@ export class IngressSites implements SiteSource {
   /** The Ingresses that this router serves. */
   readonly #selected = new Map<string, ReadIngress>();
   readonly #peers = new PeerIndex();
+  readonly #secrets = new UsedKeys();
   readonly #translated = new Map<string, Translated>();
   /** Key of the Ingress from which OpenShift made a Route, by key of the Route. */
   readonly #sources = new Map<string, string>();
@@ -79,13 +87,8 @@ export class IngressSites implements SiteSource {
     return translation;
   }
 
-  *listSecrets(): Iterable<string> {
-    for (const { ingress } of this.#selected.values()) {
-      if (!ingress.spec.ok) continue;
-      for (const { secret } of ingress.spec.value.tls) {
-        if (secret !== undefined) yield `${ingress.meta.namespace}/${secret}`;
-      }
-    }
+  listSecrets(): Iterable<string> {
+    return this.#secrets.keys();
   }
 
   *#listOwnChanges(changes: ChangedObjects | undefined): Iterable<string> {
@@ -148,6 +151,7 @@ export class IngressSites implements SiteSource {
     const before = this.#selected.get(key);
     const now = ingress !== undefined && this.#wants(key, ingress) ? this.#readOnce(ingress) : undefined;
     if (before === now) return [];
+    this.#secrets.replace(listSecretsOf(before), listSecretsOf(now));
     const left = before === undefined ? [] : this.#peers.remove(key, before);
     if (now === undefined) this.#selected.delete(key);
     else this.#selected.set(key, now);

@@ -17,6 +17,8 @@ export function listIgnoredFields(
     haproxyVersion !== undefined && 'spec.haproxyVersion: the image contains one version of HAProxy',
     tuningOptions?.configurationManagement !== undefined &&
       'spec.tuningOptions.configurationManagement: changes are always applied at run time if HAProxy can',
+    unsupportedConfigOverrides?.dynamicConfigManager !== undefined &&
+      'spec.unsupportedConfigOverrides.dynamicConfigManager: changes are always applied at run time if HAProxy can',
     unsupportedConfigOverrides?.maxDynamicServers !== undefined &&
       'spec.unsupportedConfigOverrides.maxDynamicServers: servers are added on demand',
   ];

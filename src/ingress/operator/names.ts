@@ -66,6 +66,9 @@ export function namesOf(name: string): RouterNames {
 /** Maximum length of a name with which the names of all objects are valid: a Service's has at most 63 characters. */
 export const longestName = 63 - 'router-internal-'.length;
 
+/** Label of the nodes on which the DaemonSet `ingress-agent` runs (manifests/ingress/daemonset.yaml). */
+export const agentNodeLabel = 'egress-router.io/ingress';
+
 /** Name of the Secret of the certificate authority, and of the published and the mounted ConfigMap. */
 export const authorityNames = {
   secret: 'router-ca',

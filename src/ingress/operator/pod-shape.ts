@@ -6,8 +6,7 @@ export const podShape = {
       "name": "ingress-agent",
       "command": [
         "ingress-agent",
-        "--haproxy-container",
-        "--listener-ports=61000-61063"
+        "--haproxy-container"
       ],
       "resources": {
         "requests": {

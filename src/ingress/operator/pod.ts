@@ -2,6 +2,7 @@ import { hash } from 'node:crypto';
 import { selectorAsLabels } from './label-selector.ts';
 import {
   agentNameOf,
+  agentNodeLabel,
   authorityNames,
   filesAnnotation,
   hashLabel,
@@ -50,7 +51,7 @@ export function makePodTemplate(parts: PodParts): Readonly<Record<string, unknow
 }
 
 function describePod(parts: PodParts, digest: string): Readonly<Record<string, unknown>> {
-  const { name, spec, strategy, files, hasAffinity } = parts;
+  const { name, spec, strategy, files } = parts;
   const isHost = strategy.type === 'HostNetwork';
   const { nodeSelector, tolerations } = spec.nodePlacement ?? {};
   return {
@@ -67,7 +68,7 @@ function describePod(parts: PodParts, digest: string): Readonly<Record<string, u
       dnsPolicy: isHost ? 'ClusterFirstWithHostNet' : 'ClusterFirst',
       ...chooseNodes(nodeSelector),
       ...(tolerations !== undefined && tolerations.length > 0 && { tolerations }),
-      ...(hasAffinity && { affinity: makeAffinity(name, digest) }),
+      ...makeAffinity(parts, digest),
       topologySpreadConstraints: [
         {
           maxSkew: 1,
@@ -88,11 +89,35 @@ function chooseNodes(selector: object | undefined): object {
   return Object.keys(labels).length === 0 ? {} : { nodeSelector: labels };
 }
 
+function makeAffinity({ name, spec, strategy, hasAffinity }: PodParts, digest: string): object {
+  const affinity = {
+    ...(strategy.type === 'HostNetwork' && isAnywhere(spec.nodePlacement?.nodeSelector) && avoidAgents),
+    ...(hasAffinity && spreadPods(name, digest)),
+  };
+  return Object.keys(affinity).length === 0 ? {} : { affinity };
+}
+
+/**
+ * Keeps routers off the nodes of the DaemonSet `ingress-agent`: both listen on ports of the node with SO_REUSEPORT, so the
+ * kernel would give each an arbitrary half of the connections. An object with a node selector chooses nodes itself.
+ */
+const avoidAgents = {
+  nodeAffinity: {
+    requiredDuringSchedulingIgnoredDuringExecution: {
+      nodeSelectorTerms: [{ matchExpressions: [{ key: agentNodeLabel, operator: 'DoesNotExist' }] }],
+    },
+  },
+} as const;
+
+function isAnywhere(selector: object | undefined): boolean {
+  return selector === undefined || Object.keys(selectorAsLabels(selector) ?? {}).length === 0;
+}
+
 /**
  * A new pod prefers the node of an old one, so that a node with an endpoint keeps one during a rollout. Pods of
  * one generation run on different nodes.
  */
-function makeAffinity(name: string, digest: string): object {
+function spreadPods(name: string, digest: string): object {
   const term = (operator: string) => ({
     topologyKey: 'kubernetes.io/hostname',
     labelSelector: {

@@ -1,5 +1,6 @@
 import { hash } from 'node:crypto';
 import { isRecord } from '../../base/read/shape.ts';
+import { subjectsWithRevocationLists } from './certificates.ts';
 import { namesOf, places } from './names.ts';
 import { makeObject, type RouterObject } from './objects.ts';
 import type { IngressControllerSpec } from './spec.ts';
@@ -16,6 +17,8 @@ export interface References {
   readonly digest: string;
   /** Objects that do not exist or lack a key, one line each. */
   readonly missing: readonly string[];
+  /** Content of these objects without effect, one line each. */
+  readonly ignored: readonly string[];
   /** Whether the router must not start, because it would admit any client without its certificate authorities. */
   readonly isBlocked: boolean;
 }
@@ -31,6 +34,7 @@ export function readReferences(
 ): References {
   const names = namesOf(owner);
   const missing: string[] = [];
+  const ignored: string[] = [];
   const { defaultCertificate, clientTLS, httpErrorCodePages } = spec;
   if (defaultCertificate?.name && find.secret(places.routers, defaultCertificate.name) === undefined) {
     missing.push(`Secret ${places.routers}/${defaultCertificate.name} of spec.defaultCertificate does not exist`);
@@ -54,6 +58,12 @@ export function readReferences(
         `ConfigMap ${places.configuration}/${authorities} of spec.clientTLS.clientCA has no key ca-bundle.pem`,
       );
     }
+    const revocable = subjectsWithRevocationLists(bundle ?? '');
+    if (revocable.length > 0) {
+      ignored.push(
+        `spec.clientTLS.clientCA: the revocation lists of ${revocable.join('; ')} are not downloaded, so revoked client certificates are admitted until they expire; use short-lived certificates`,
+      );
+    }
     if (bundle === undefined) isBlocked = true;
     else copies.push(copy(owner, names.clientAuthorities, { 'ca-bundle.pem': bundle }));
   }
@@ -67,7 +77,7 @@ export function readReferences(
   }
   const contents = copies.map(({ name, body }) => [name, body.data]);
   const digest = contents.length === 0 ? '' : hash('sha256', JSON.stringify(contents)).slice(0, 16);
-  return { copies, errorPages, digest, missing, isBlocked };
+  return { copies, errorPages, digest, missing, ignored, isBlocked };
 }
 
 type Data = Readonly<Record<string, string>>;

@@ -15,6 +15,7 @@ import type { RouterObject } from './objects.ts';
 import { type References, readReferences } from './references.ts';
 import { isComplete, type Rollout, readRollout } from './rollout.ts';
 import { clearRouteStatuses } from './route-status.ts';
+import type { IngressControllerSpec } from './spec.ts';
 import { isProvisioned } from './status/publishing-conditions.ts';
 import { selectorsInStatus } from './status/selectors.ts';
 import { type PlannedStatus, planStatus, type StatusParts } from './status/status.ts';
@@ -70,8 +71,9 @@ export class RouterWork {
       // The watch will deliver the changed object.
       return undefined;
     }
-    const ignored = listIgnoredFields(admission.spec, object);
-    const obstacle = await this.#apply(object, admission);
+    const references = this.#readReferences(object.meta.name, admission.spec);
+    const ignored = [...listIgnoredFields(admission.spec, object), ...references.ignored];
+    const obstacle = await this.#apply(object, admission, references);
     const next = await this.#report(object, raw, admission, { obstacle, ignored });
     const later = obstacle === undefined ? again.certificate : again.obstacle;
     return Math.min(next ?? later, later);
@@ -83,17 +85,21 @@ export class RouterWork {
     await this.#parts.api.mergePatch(pathOfController(meta.name), { metadata }, this.#parts.signal);
   }
 
-  async #apply(
-    object: IngressController,
-    admission: Extract<Admission, { readonly isAdmitted: true }>,
-  ): Promise<Obstacle | undefined> {
+  #readReferences(name: string, spec: IngressControllerSpec): References {
     const { stores } = this.#parts;
-    const { name } = object.meta;
-    const references = readReferences(name, admission.spec, {
+    return readReferences(name, spec, {
       configMap: (namespace, one) =>
         stores.of(namespace === places.configuration ? 'configuration' : 'configMaps').get(namespace, one),
       secret: (namespace, one) => stores.of('secrets').get(namespace, one),
     });
+  }
+
+  async #apply(
+    object: IngressController,
+    admission: Extract<Admission, { readonly isAdmitted: true }>,
+    references: References,
+  ): Promise<Obstacle | undefined> {
+    const { name } = object.meta;
     const certificate = await this.#findCertificate(name, admission.domain);
     if ('reason' in certificate) return certificate;
     const wanted = this.#list(object, admission, references, certificate);

@@ -4,9 +4,7 @@ import { assignMembers } from '../../../src/egress/controller/objects/members.ts
 import { namesOf } from '../../../src/egress/controller/objects/names.ts';
 import { makeDefinition, makeDeployment } from '../../../src/egress/controller/objects/objects.ts';
 import { readRouter } from '../../../src/egress/controller/objects/router.ts';
-import { places } from '../../../src/ingress/operator/names.ts';
 import { documentedEgressRouter } from '../../unit/egress/api/samples.ts';
-import { objectsOf } from '../../unit/ingress/operator/samples.ts';
 import { toCel } from './admission.ts';
 import { countRefusals } from './policy.ts';
 import { render } from './rendered.ts';
@@ -185,37 +183,4 @@ describe('admission policies for the controller', () => {
     assert.equal(remove('deployments', { metadata: { labels } }), 1);
     assert.equal(remove('deployments', { metadata: {} }), 2);
   });
-});
-
-describe('the admission policy for routers of IngressControllers', () => {
-  const count = (object: Any, namespace = places.routers): number | undefined =>
-    countRefusals('egress-router-controller-routers', {
-      object: toCel(object),
-      oldObject: null,
-      request: { namespace, userInfo: { username: controller } },
-    });
-  const makeRouter = (): Any =>
-    structuredClone(objectsOf({ httpErrorCodePages: { name: 'pages' } }).find(({ of }) => of === 'deployments')?.body);
-
-  it('lets the controller create what the operator creates', () => {
-    assert.equal(count(makeRouter()), 0);
-    assert.equal(count({ ...makeRouter(), metadata: {} }), 1);
-  });
-
-  for (const [name, change] of [
-    ['another service account', (pod: Any) => (pod.serviceAccountName = 'admin')],
-    ['a folder of the node', (pod: Any) => pod.volumes.push({ name: 'host', hostPath: { path: '/' } })],
-    ['processes of the node', (pod: Any) => (pod.hostPID = true)],
-    ['a node of its choice', (pod: Any) => (pod.nodeName = 'n1')],
-    ['another command', (pod: Any) => (pod.containers[0].command = ['sh'])],
-    ['arguments', (pod: Any) => (pod.containers[0].args = ['--x'])],
-    ['privileges', (pod: Any) => (pod.containers[1].securityContext.privileged = true)],
-    ['another capability', (pod: Any) => pod.containers[0].securityContext.capabilities.add.push('SYS_ADMIN')],
-  ] as const) {
-    it(`denies ${name}`, () => {
-      const router = makeRouter();
-      change(router.spec.template.spec);
-      assert.equal(count(router), 1);
-    });
-  }
 });

@@ -5,6 +5,7 @@ import { runErctlOn } from '../../lab/erctl.ts';
 import { Lab } from '../../lab/lab.ts';
 import { addresses as at } from '../../lab/names.ts';
 import { pathFor, type Variant, variants } from '../../lab/plugin.ts';
+import { until } from '../../until.ts';
 import { configure } from '../egress/cni/configurations.ts';
 import { type Damage, damages, iptablesDamages, ruleDamages, translations } from './erctl-damages.ts';
 
@@ -139,6 +140,11 @@ for (const variant of variants) {
       it('sends nothing under the address of a suspended router', async () => {
         const captured = await lab.capture('outside', 'eth0', 'arp or src host 192.168.12.99');
         await inspect();
+        // tcpdump prints after the probe was answered.
+        await until(
+          () => captured.seen > 0,
+          () => 'no packet',
+        );
         await lab.run('pod', 'tc', ['qdisc', 'replace', 'dev', 'net1', 'root', 'blackhole']);
         const before = captured.seen;
         const { document } = await inspect();

@@ -32,6 +32,11 @@ export class Ruleset {
     return this.#render() !== this.#loaded;
   }
 
+  /** Whether nft runs or will run. */
+  get isLoading(): boolean {
+    return this.#running !== undefined || this.#waiting !== undefined;
+  }
+
   /** Loads the rules that are desired at the start of the load. Rejects with nft's message. */
   load(): Promise<void> {
     if (this.#isClosed) return Promise.resolve();

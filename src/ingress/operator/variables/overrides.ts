@@ -13,6 +13,7 @@ export function writeOverrideVariables({
   const servers = /^\+?\d{1,9}$/.test(maxDynamicServers ?? '') ? Number(maxDynamicServers) : 0;
   return {
     ROUTER_LOAD_BALANCE_ALGORITHM: loadBalancingAlgorithm === 'leastconn' ? 'leastconn' : 'random',
+    // As OpenShift's operator sets them, for readers of the Deployment. The agent logs that they have no effect.
     ...(isDynamic && {
       ROUTER_HAPROXY_CONFIG_MANAGER: 'true',
       ROUTER_BLUEPRINT_ROUTE_POOL_SIZE: '0',

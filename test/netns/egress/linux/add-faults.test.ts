@@ -23,7 +23,7 @@ for (const backend of ['iptables', 'nftables'] as const) {
       assert.equal(faults.call('ADD', backend, 0, whole).exitCode, 0);
       assert.equal(faults.call('DEL', backend, 0, []).exitCode, 0);
       assert.ok(whole.length > 30, `an ADD of both families has more than 30 steps, not ${whole.length}`);
-      for (const { step: failing, name } of stepsToDisturb(whole, backend)) {
+      for (const { step: failing, name } of stepsToDisturb('ADD', whole, backend)) {
         const outcome = faults.call('ADD', backend, failing, []);
         const step = `step ${failing}, ${name}`;
         assert.equal(outcome.exitCode, 1, step);
@@ -48,7 +48,7 @@ for (const backend of ['iptables', 'nftables'] as const) {
       assert.equal(faults.call('ADD', backend, 0, []).exitCode, 0);
       const whole: Operation[] = [];
       assert.equal(faults.call('DEL', backend, 0, whole).exitCode, 0);
-      for (const { step: failing, name } of stepsToDisturb(whole, backend)) {
+      for (const { step: failing, name } of stepsToDisturb('DEL', whole, backend)) {
         const step = `step ${failing}, ${name}`;
         assert.equal(faults.call('ADD', backend, 0, []).exitCode, 0, step);
         assert.equal(faults.call('DEL', backend, failing, []).exitCode, 1, step);

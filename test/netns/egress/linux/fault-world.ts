@@ -1,3 +1,4 @@
+import assert from 'node:assert/strict';
 import { closeSync, openSync, readdirSync } from 'node:fs';
 import { KernelError } from '../../../../src/base/linux/kernel-error.ts';
 import { enterNetworkNamespace } from '../../../../src/base/linux/libc/calls.ts';
@@ -36,18 +37,26 @@ function disturb(kernel: Kernel, step: number, seen: Operation[], fault: Fault):
   });
 }
 
+/** Operations that do not depend on the backend, by verb, as the backend that ran first had them. */
+const common = new Map<string, readonly string[]>();
+
 /**
  * Returns the steps to disturb, from 1. Only operations on rules depend on the backend. Of the others, each backend gets
- * every second one, because a disturbed call takes a quarter of a second.
+ * every second one, because a disturbed call takes a quarter of a second; that they are the same is checked.
  */
 export function stepsToDisturb(
+  verb: 'ADD' | 'DEL',
   operations: readonly Operation[],
   backend: 'iptables' | 'nftables',
 ): readonly { readonly step: number; readonly name: string }[] {
-  const parity = backend === 'iptables' ? 0 : 1;
-  return operations
-    .map(({ do: name }, index) => ({ step: index + 1, name }))
-    .filter(({ step, name }) => /rules|guard|state/.test(name) || step % 2 === parity);
+  const steps = operations.map(({ do: name }, index) => ({ step: index + 1, name }));
+  const isOfBackend = ({ name }: { readonly name: string }): boolean => /rules|guard|state/.test(name);
+  const others = steps.filter((one) => !isOfBackend(one));
+  const names = others.map(({ name }) => name);
+  assert.deepEqual(names, common.get(verb) ?? names);
+  common.set(verb, names);
+  const half = new Set(others.filter((_, index) => index % 2 === (backend === 'iptables' ? 0 : 1)));
+  return steps.filter((one) => isOfBackend(one) || half.has(one));
 }
 
 /** A node and a pod, and the plugin's own code run on them in this process. */

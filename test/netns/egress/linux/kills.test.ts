@@ -27,7 +27,7 @@ for (const backend of ['iptables', 'nftables'] as const) {
       prepare();
       const whole = succeed(verb, 'nothing');
       succeed('DEL', verb);
-      for (const { step: killed, name } of stepsToDisturb(whole, backend)) {
+      for (const { step: killed, name } of stepsToDisturb(verb, whole, backend)) {
         // A DEL that did nothing yet leaves an attachment that an ADD must not replace.
         if (verb === 'DEL' && killed === 1 && following[0] === 'ADD') continue;
         const step = `${verb} killed at step ${killed}, ${name}`;

@@ -16,13 +16,18 @@ let made: string | undefined;
 /** Key and self-signed certificate for a name, made once for the default name. */
 export function makePem(name = 'default.test'): string {
   if (name === 'default.test' && made !== undefined) return made;
-  const pem = execFileSync('/usr/bin/openssl', [
-    ...'req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 -keyout - -out -'.split(' '),
-    '-subj',
-    `/CN=${name}`,
-    '-addext',
-    `subjectAltName=DNS:${name}`,
-  ]).toString();
+  const pem = execFileSync(
+    '/usr/bin/openssl',
+    [
+      ...'req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 -keyout - -out -'.split(' '),
+      '-subj',
+      `/CN=${name}`,
+      '-addext',
+      `subjectAltName=DNS:${name}`,
+    ],
+    // openssl reports its progress on stderr.
+    { stdio: ['ignore', 'pipe', 'ignore'] },
+  ).toString();
   if (name === 'default.test') made = pem;
   return pem;
 }

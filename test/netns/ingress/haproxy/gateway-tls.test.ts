@@ -1,12 +1,15 @@
 import assert from 'node:assert/strict';
+import { createSocket } from 'node:dgram';
 import { once } from 'node:events';
 import { request as httpRequest } from 'node:http';
 import { connect as connectHttp2 } from 'node:http2';
 import { request as httpsRequest } from 'node:https';
 import { connect, createServer, type TLSSocket } from 'node:tls';
 import { after, before, describe, it } from 'mocha';
-import type { HttpState } from '../../../../src/ingress/haproxy/model.ts';
+import { ownInner } from '../../../../src/ingress/haproxy/gateway-names.ts';
+import type { HttpState, LogSettings } from '../../../../src/ingress/haproxy/model.ts';
 import type { Rule, TlsName, VirtualHost } from '../../../../src/ingress/haproxy/rule.ts';
+import { until } from '../../../until.ts';
 import { makeBackend, makePem, makeServer, makeSite, makeState } from './fixtures.ts';
 import { type Answer, send, World } from './world.ts';
 
@@ -23,10 +26,17 @@ function to(backend: string): Rule {
   return { path: { type: 'prefix', value: '/' }, conditions: [], target: { kind: 'backend', backend } };
 }
 
+/** Requests with a header. */
+const conditional: Rule = {
+  ...to('be_http:t:a'),
+  conditions: [{ on: 'header', name: 'x-a', type: 'exact', value: 'yes' }],
+};
+
 describe('TLS of listeners in a real HAProxy', () => {
   const world = new World();
   let state: HttpState;
   const close: (() => void)[] = [];
+  const logged: string[] = [];
   after(async () => {
     for (const each of close) each();
     await world.close();
@@ -35,12 +45,14 @@ describe('TLS of listeners in a real HAProxy', () => {
   before(async () => {
     const echo = async (name: string) =>
       makeBackend(`be_http:t:${name}`, [makeServer(name, '127.0.0.1', await world.server(name))], { http: {} });
-    const passed = await startPassed('passed.test', close);
+    const [passed, other] = [await startPassed('passed.test', close), await startPassed('other.test', close)];
     const backends = [
       await echo('a'),
       await echo('b'),
       await echo('route'),
+      await echo('every'),
       makeBackend('be_tcp:t:passed', [makeServer('p', '127.0.0.1', passed)], { mode: 'tcp', balance: 'source' }),
+      makeBackend('be_tcp:t:other', [makeServer('o', '127.0.0.1', other)], { mode: 'tcp', balance: 'source' }),
     ];
     const own = (place: string, port: number): readonly VirtualHost[] => [
       { key: `${place}|a.test`, listener: 'gw/a', rules: [to('be_http:t:a')] },
@@ -56,6 +68,8 @@ describe('TLS of listeners in a real HAProxy', () => {
       ...[plain, secure].flatMap((place): VirtualHost[] => [
         { key: `${place}|gw.test`, listener: 'gw/own', rules: [to('be_http:t:a')] },
         { key: `${place}|*.gw.test`, listener: 'gw/wild', rules: [to('be_http:t:b')] },
+        { key: `${place}|*.wild.test`, listener: 'gw/wild', rules: [to('be_http:t:b')] },
+        { key: `${place}|gw.wild.test`, listener: 'gw/wild', rules: [conditional, to('be_http:t:b')] },
       ]),
     ];
     const tlsNames: readonly TlsName[] = [
@@ -66,16 +80,29 @@ describe('TLS of listeners in a real HAProxy', () => {
         { key: `${place}|x.y.p.test`, to: { backend: 'be_tcp:t:passed' } },
       ]),
       { key: `${secure}|pass.test`, to: { backend: 'be_tcp:t:passed' } },
+      { key: `${secure}|*.pass.test`, to: { backend: 'be_tcp:t:passed' } },
+      { key: `${secure}|gw.passed.test`, to: { backend: 'be_tcp:t:passed' } },
+      { key: `${secure}|gw.test`, to: 'end' },
+      { key: `${secure}|*.gw.test`, to: 'end' },
     ];
     state = makeState({
-      settings: await world.settings({ gateways }),
+      settings: await world.settings({ gateways, log: await listen(logged, close) }),
       backends,
-      sites: [makeSite('route.test', { backend: 'be_http:t:route' })],
+      sites: [
+        makeSite('route.test', { backend: 'be_http:t:route' }),
+        makeSite('route.gw.test', { backend: 'be_http:t:route' }),
+        makeSite('route.pass.test', { backend: 'be_http:t:route' }),
+        { host: 'gw.passed.test', paths: [], ceded: ['secure'] },
+        makeSite('*.wild.test', { path: '/route', backend: 'be_http:t:route' }),
+        { host: 'gw.wild.test', paths: [], ceded: ['plain'] },
+        makeSite('*', { backend: 'be_http:t:every' }),
+      ],
+      passthrough: [{ host: '*.passed.test', backend: 'be_tcp:t:other' }],
       certificates: [
         { name: 'one-a', pem: makePem('one.a.test'), hosts: ['a.test'], http2: true, inner: 1 },
         { name: 'one-w', pem: makePem('one.w.test'), hosts: ['*.w.test'], http2: true, inner: 1 },
         { name: 'two-a', pem: makePem('two.a.test'), hosts: ['a.test'], http2: true, inner: 2 },
-        { name: 'own', pem: makePem('own.gw.test'), hosts: ['gw.test', '*.gw.test'], http2: true },
+        { name: 'own', pem: makePem('own.gw.test'), hosts: ['gw.test', '*.gw.test'], http2: true, inner: ownInner },
       ],
       gateways: {
         hosts: new Map(hosts.map((host) => [host.key, host])),
@@ -91,6 +118,7 @@ describe('TLS of listeners in a real HAProxy', () => {
         inner: new Map([
           [one, 1],
           [two, 2],
+          [secure, ownInner],
         ]),
         defaults: new Map([[1, makePem('usual.test')]]),
       },
@@ -134,24 +162,96 @@ describe('TLS of listeners in a real HAProxy', () => {
     assert.deepEqual(secure, [200, 'a']);
     const { httpPort } = world;
     assert.deepEqual(await getHttp2(`http://127.0.0.1:${httpPort}`, 'gw.test'), [200, 'a']);
-    assert.deepEqual(await getHttp2(`http://127.0.0.1:${httpPort}`, 'unknown.test'), [503, '']);
+    assert.deepEqual(await getHttp2(`http://127.0.0.1:${httpPort}`, 'unknown.test'), [200, 'every']);
   });
 
   it('serves listeners on the ports of Routes where no Route has the host', async () => {
     const { httpPort, httpsPort } = world;
     const get = async (host: string) =>
       describeAnswer(await send(httpRequest({ host: '127.0.0.1', port: httpPort, headers: { host }, agent: false })));
-    assert.deepEqual(await Promise.all(['route.test', 'GW.test', 'x.y.gw.test', 'unknown.test'].map(get)), [
+    const hosts = [
+      'route.test',
+      'GW.test',
+      'x.y.gw.test',
+      'x.wild.test',
+      'gw.wild.test',
+      'x.y.wild.test',
+      'unknown.test',
+    ];
+    assert.deepEqual(await Promise.all(hosts.map(get)), [
       'route route.test',
       'a GW.test',
       'b x.y.gw.test',
       '503',
+      'b gw.wild.test',
+      'b x.y.wild.test',
+      'every unknown.test',
     ]);
     assert.equal(describeAnswer(await getSecure(httpsPort, 'x.gw.test', 'X.gw.test')), 'b X.gw.test');
     assert.equal(describeAnswer(await getSecure(httpsPort, 'x.gw.test', 'gw.test')), '421');
     assert.equal(await seeCertificate(httpsPort, 'gw.test'), 'own.gw.test');
     assert.equal(await seeCertificate(httpsPort, 'pass.test'), 'passed.test');
     assert.equal(await seeCertificate(httpsPort, 'other.test'), 'default.test');
+  });
+
+  it('keeps the names of Routes from the certificates of listeners on their port, and the reverse', async () => {
+    const { httpsPort } = world;
+    const names = ['route.gw.test', 'route.pass.test', 'x.pass.test', 'gw.passed.test', 'x.passed.test'];
+    const seen = await Promise.all(names.map((name) => seeCertificate(httpsPort, name)));
+    assert.deepEqual(seen, ['default.test', 'default.test', 'passed.test', 'passed.test', 'other.test']);
+    const answers = await Promise.all([
+      getSecure(httpsPort, 'route.gw.test', 'route.gw.test'),
+      // A browser may use a connection for each host of its certificate.
+      getSecure(httpsPort, 'x.gw.test', 'route.gw.test'),
+      getSecure(httpsPort, 'x.gw.test', 'y.wild.test'),
+      getSecure(httpsPort, 'route.gw.test', 'x.gw.test'),
+      getSecure(httpsPort, 'x.gw.test', 'y.z.gw.test'),
+      getSecure(httpsPort, 'unknown.test', 'unknown.test'),
+    ]);
+    assert.deepEqual(answers.map(describeAnswer), [
+      'route route.gw.test',
+      '421',
+      '421',
+      '421',
+      'b y.z.gw.test',
+      'every unknown.test',
+    ]);
+  });
+
+  it('logs the names of backends and servers, whatever led to them', async () => {
+    const { httpPort, httpsPort } = world;
+    const asked: readonly (readonly [path: string, host: string, want: string, header?: string])[] = [
+      ['/1', 'route.test', 'be_http:t:route route 200'],
+      ['/2', 'ROUTE.test.:80', 'be_http:t:route route 200'],
+      ['/route/3', 'x.wild.test', 'be_http:t:route route 200'],
+      ['/4', 'gw.test', 'be_http:t:a a 200'],
+      ['/5', 'gw.wild.test', 'be_http:t:a a 200', 'yes'],
+      ['/6', 'gw.wild.test', 'be_http:t:b b 200'],
+      ['/7', 'unknown.test', 'be_http:t:every every 200'],
+      ['/8', 'x.wild.test', 'openshift_default <NOSRV> 503'],
+    ];
+    for (const [path, host, , header] of asked)
+      await send(
+        httpRequest({
+          ...{ host: '127.0.0.1', port: httpPort, path, agent: false },
+          headers: { host, ...(header !== undefined && { 'x-a': header }) },
+        }),
+      );
+    await getSecure(httpsPort, 'gw.test', 'gw.test', '/9');
+    await getSecure(ports.one, 'a.test', 'a.test', '/10');
+    await getSecure(ports.one, 'a.test', 'unknown.w.test', '/11');
+    const wanted = [
+      ...asked.map(([path, , want]) => `${path} ${want}`),
+      '/9 be_http:t:a a 200',
+      '/10 be_http:t:a a 200',
+      '/11 openshift_default <NOSRV> 421',
+    ];
+    const found = () => wanted.filter((line) => logged.some((one) => one.endsWith(` ${line}`)));
+    await until(
+      () => found().length === wanted.length,
+      () => [found(), logged],
+      10_000,
+    );
   });
 
   it('changes certificates and places without a reload, and resumes with them', async () => {
@@ -182,6 +282,23 @@ describe('TLS of listeners in a real HAProxy', () => {
   });
 });
 
+/** Collects the lines of an access log. */
+async function listen(lines: string[], close: (() => void)[]): Promise<LogSettings> {
+  const socket = createSocket('udp4');
+  socket.on('message', (message) => lines.push(message.toString().trim()));
+  await new Promise<void>((resolve) => socket.bind(0, '127.0.0.1', resolve));
+  close.push(() => socket.close());
+  return {
+    target: { kind: 'syslog', address: `127.0.0.1:${socket.address().port}` },
+    facility: 'local1',
+    level: 'info',
+    maxLength: 1024,
+    httpFormat: '%HP %b %s %ST',
+    captureRequestHeaders: [],
+    captureResponseHeaders: [],
+  };
+}
+
 async function startPassed(name: string, close: (() => void)[]): Promise<number> {
   const pem = makePem(name);
   const server = createServer({ key: pem, cert: pem }, (socket) => socket.end());
@@ -205,10 +322,9 @@ async function seeCertificate(port: number, servername: string): Promise<string>
   }
 }
 
-async function getSecure(port: number, servername: string, host: string): Promise<Answer> {
-  return await send(
-    httpsRequest({ host: '127.0.0.1', port, servername, rejectUnauthorized: false, headers: { host }, agent: false }),
-  );
+async function getSecure(port: number, servername: string, host: string, path = '/'): Promise<Answer> {
+  const words = { host: '127.0.0.1', port, servername, rejectUnauthorized: false, path, agent: false };
+  return await send(httpsRequest({ ...words, headers: { host } }));
 }
 
 async function getHttp2(url: string, authority: string): Promise<readonly [number, string]> {

@@ -87,6 +87,7 @@ const cases: readonly (readonly [
   ['a host', 'plain.test', '/x', 'a'],
   ['a host in upper case, with port and final dot', 'PLAIN.test.:81', '/', 'a'],
   ['an unknown host', 'unknown.test', '/', '404'],
+  ['what follows a slash in a host is no path', 'paths.test/a/b', '/c', '404'],
   ['an exact path', 'paths.test', '/a', 'exact'],
   ['a prefix with a final slash', 'paths.test', '/a/x', 'a'],
   ['the longest prefix', 'paths.test', '/a/b/c', 'b'],

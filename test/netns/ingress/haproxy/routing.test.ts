@@ -7,6 +7,9 @@ import { World } from './world.ts';
 const cases: readonly (readonly [what: string, host: string, path: string, plain: string, secure: string])[] = [
   ['a host without paths has every path', 'whole.test', '/any/thing', 'whole', 'whole'],
   ['upper case, port and final dot do not count', 'WHOLE.test.:8080', '/', 'whole', 'whole'],
+  ['what follows a slash in a host is no path', 'paths.test/a', '/x', '503', '503'],
+  ['…and does not change the host', 'paths.test/x', '/a', 'a', 'a'],
+  ['…nor hide a port', 'paths.test:80/x', '/a', 'a', 'a'],
   ['two final dots are another host', 'whole.test..', '/', '503', '503'],
   ['a host without an owner', 'nobody.test', '/', '503', '503'],
   ['the longest path decides', 'paths.test', '/a/b/c', 'ab', 'ab'],

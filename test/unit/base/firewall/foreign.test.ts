@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import type { ForeignTable, Probe } from '../../../../src/base/firewall/chain.ts';
 import { readIptables } from '../../../../src/base/firewall/iptables.ts';
 import { readNftables } from '../../../../src/base/firewall/nftables.ts';
-import { walkChain } from '../../../../src/base/firewall/walk.ts';
+import { listPossible, walkChain } from '../../../../src/base/firewall/walk.ts';
 import { address } from '../rules/examples.ts';
 
 const packet: Probe = {
@@ -173,6 +173,17 @@ describe('rules of other programs', () => {
   for (const { name, table, goes, probe } of nftables) {
     it(`follows ${name} of nftables`, () => assert.equal(followTable(table, 'c', probe), goes));
   }
+
+  it('reports targets whose effect is unknown, and none that changes no connection', () => {
+    const saved = (target: string) => `*filter\n:FORWARD ACCEPT [0:0]\n-A FORWARD -p tcp -j ${target}\nCOMMIT\n`;
+    const count = (target: string): number => {
+      const [table] = readIptables(saved(target), 4, 'iptables-save').tables;
+      const [chain] = table?.chains ?? [];
+      assert.ok(table && chain);
+      return listPossible(table, chain, packet).length;
+    };
+    assert.deepEqual(['SYNPROXY --sack-perm --mss 1460', 'TARPIT', 'TOS --set-tos 16'].map(count), [1, 1, 0]);
+  });
 
   it('recognizes our tables and their owners', () => {
     const saved =

@@ -177,6 +177,10 @@ describe('parseOptions', () => {
     [['--name', 'a;b'], '--name "a;b": must be at most 20 lower-case letters, digits and "-"'],
     [['--addresses', '10.0.0'], '--addresses "10.0.0": must be addresses separated by commas'],
     [['--log-level', 'loud'], '--log-level "loud": must be one of debug, info, warn, error'],
+    [
+      ['--hosts-only', '--listener-ports', '61000-61063'],
+      '--listener-ports "61000-61063": listeners are not served with --hosts-only; remove it',
+    ],
     [['--stats-username', 'u'], 'STATS_USERNAME and STATS_PASSWORD: must both be set, or neither'],
   ];
   for (const [args, want] of wrong) {

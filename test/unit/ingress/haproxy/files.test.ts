@@ -149,6 +149,14 @@ describe('Files of HAProxy', () => {
           settings: makeSettings({
             tls: { defaultCertificate: 'PEM', minVersion: 'TLSv1.2', strictSni: false },
             gateways: { ports: { http: { from: 61_000, to: 61_001 }, tls: { from: 61_002, to: 61_003 } }, inner: 1 },
+            log: {
+              target: { kind: 'stdout' },
+              facility: 'local1',
+              level: 'info',
+              maxLength: 1024,
+              captureRequestHeaders: [],
+              captureResponseHeaders: [],
+            },
             spareBackends: 0,
           }),
           backends: [makeBackend(target.backend, [makeServer('pod:web', '10.1.2.3', 8080)], { http: {} })],

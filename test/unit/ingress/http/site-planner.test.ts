@@ -52,8 +52,8 @@ function describeSites({ served, unfit, refused, sites, passthrough, backends }:
     unfit: sort(unfit.map((one) => `${nameOf(one)} ${one.refusal.reason}`)),
     refused: sort(refused.map((one) => `${nameOf(one)} ${one.reason} ${one.message}`)),
     sites: new Map([...sites].map(([host, { paths }]) => [host, sort(paths.map((path) => JSON.stringify(path)))])),
-    passthrough,
-    backends,
+    passthrough: new Map(passthrough),
+    backends: new Map(backends),
   };
 }
 

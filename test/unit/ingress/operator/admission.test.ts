@@ -151,7 +151,7 @@ describe('An IngressController', () => {
       {
         haproxyVersion: '3.2',
         tuningOptions: { configurationManagement: 'Dynamic' },
-        unsupportedConfigOverrides: { maxDynamicServers: '3' },
+        unsupportedConfigOverrides: { maxDynamicServers: '3', dynamicConfigManager: 'true' },
         ...custom({ ciphers: [one], minTLSVersion: 'VersionTLS12', groups: ['X25519MLKEM768', 'X25519'] }),
         endpointPublishingStrategy: {
           type: 'LoadBalancerService',
@@ -166,6 +166,7 @@ describe('An IngressController', () => {
       'haproxyVersion',
       'configurationManagement',
       'maxDynamicServers',
+      'dynamicConfigManager',
       'X25519MLKEM768',
       'hard-stop-after "soon"',
       'service-annotations',
@@ -175,7 +176,7 @@ describe('An IngressController', () => {
         word,
       );
     }
-    assert.equal(lines.length, 7);
+    assert.equal(lines.length, 8);
     const plain = readSample({});
     assert.deepEqual(listIgnoredFields(admitted(plain).spec, plain), []);
   });

@@ -1,4 +1,7 @@
 import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { parse } from 'yaml';
+import { parseOptions } from '../../../../src/ingress/agent/options.ts';
 import { agentNameOf, hashLabel, ownerLabel, podLabel } from '../../../../src/ingress/operator/names.ts';
 import { bodyOf, noReferences, objectsOf } from './samples.ts';
 
@@ -55,7 +58,7 @@ describe('The workload of an IngressController', () => {
       assert.equal(zone.whenUnsatisfiable, 'ScheduleAnyway');
       assert.deepEqual(zone.labelSelector.matchExpressions, [{ key: hashLabel, operator: 'In', values: [hash] }]);
       if (!hasAffinity) {
-        assert.equal(affinity, undefined);
+        assert.equal(affinity.podAntiAffinity, undefined);
         return;
       }
       const [required] = affinity.podAntiAffinity.requiredDuringSchedulingIgnoredDuringExecution;
@@ -97,6 +100,26 @@ describe('The workload of an IngressController', () => {
       assert.equal(bodyOf(objectsOf(other), 'deployments', 'router-default').kind, 'Deployment');
     }
   });
+
+  for (const [name, spec, avoids] of [
+    ['HostNetwork', {}, true],
+    ['HostNetwork with replicas', { replicas: 3 }, true],
+    ['HostNetwork with tolerations only', { nodePlacement: { tolerations: [{ operator: 'Exists' }] } }, true],
+    ['HostNetwork with an empty selector', { nodePlacement: { nodeSelector: {} } }, true],
+    ['HostNetwork on chosen nodes', { nodePlacement: { nodeSelector: { matchLabels: { a: 'b' } } } }, false],
+    ['Private', strategy('Private'), false],
+  ] as const) {
+    it(`${avoids ? 'avoids' : 'does not avoid'} the nodes of the agent's DaemonSet with ${name}`, () => {
+      const workload = objectsOf(spec).find(({ of }) => of === 'deployments' || of === 'daemonSets');
+      // biome-ignore lint/suspicious/noExplicitAny: an object of Kubernetes
+      const { affinity } = (workload?.body as any).spec.template.spec;
+      const [term] = affinity?.nodeAffinity?.requiredDuringSchedulingIgnoredDuringExecution.nodeSelectorTerms ?? [];
+      const { nodeSelector } = parse(readFileSync('manifests/ingress/daemonset.yaml', 'utf8')).spec.template.spec;
+      const [label = ''] = Object.keys(nodeSelector).filter((key) => key.startsWith('egress-router.io/'));
+      const want = avoids ? { matchExpressions: [{ key: label, operator: 'DoesNotExist' }] } : undefined;
+      assert.deepEqual(term, want);
+    });
+  }
 
   it('is placed on Linux nodes, or where the placement says', () => {
     assert.deepEqual(podOf({}).spec.nodeSelector, { 'kubernetes.io/os': 'linux' });
@@ -151,6 +174,14 @@ describe('The workload of an IngressController', () => {
       const words: readonly string[] = router.command;
       assert.equal(words.includes('--http-port=80'), !isHost);
       assert.ok(words.includes('--hosts-only') && words.includes('--cleanup-on-exit'));
+      // The options of the DaemonSet that reserve ports of the node are not for routers.
+      const known = ['--name=', '--shutdown-timeout=', '--http-port=', '--https-port='];
+      const switches = ['--haproxy-container', '--hosts-only', '--cleanup-on-exit'];
+      for (const word of words.slice(1)) {
+        assert.ok(switches.includes(word) || known.some((start) => word.startsWith(start)), word);
+      }
+      const environment = { ROUTER_SERVICE_HTTP_PORT: '80', ROUTER_SERVICE_HTTPS_PORT: '443' };
+      assert.equal(parseOptions(words.slice(1), environment)?.hostsOnly, true);
     });
   }
 

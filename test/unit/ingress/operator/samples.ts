@@ -75,6 +75,7 @@ export const noReferences: References = {
   errorPages: undefined,
   digest: '',
   missing: [],
+  ignored: [],
   isBlocked: false,
 };
 
