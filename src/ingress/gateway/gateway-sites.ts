@@ -236,19 +236,15 @@ export class GatewaySites implements SiteDecisions {
         for (const hostname of hostnames) places.set(`${id} ${hostname ?? '*'}`, { listener: id, hostname });
       }
     }
-    const forbidden = route.rules.map(({ backends }) =>
-      listShares(route, backends, this.#grants)
-        .map(({ isForbidden }) => (isForbidden === true ? 1 : 0))
-        .join(''),
-    );
-    const basis = `${[...places.keys()].join()} ${forbidden.join()}`;
+    const forbidden = listShares(route, route.backends, this.#grants).map(({ isForbidden }) => isForbidden === true);
+    const basis = `${[...places.keys()].join()} ${forbidden.map(Number).join('')}`;
     if (basis === known.basis) return;
     known.basis = basis;
     // A route with an invalid name has no rules.
     const isEmpty = places.size === 0 || route.rules.length === 0;
     known.requests = isEmpty
       ? none
-      : translateRoute(route, [...places.values()], ({ backends }) => listShares(route, backends, this.#grants));
+      : translateRoute(route, [...places.values()], (backends) => listShares(route, backends, this.#grants));
     this.#dirty.add(known.key);
   }
 

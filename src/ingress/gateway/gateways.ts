@@ -88,7 +88,7 @@ export function listShares(
   backends: GatewayRoute['backends'],
   grants: readonly ReferenceGrant[],
 ): readonly ServiceShare[] {
-  return backends.map(({ refusal, ...share }): ServiceShare => {
+  return backends.map(({ refusal, isMirror: _, ...share }): ServiceShare => {
     const to = { kind: 'Service' as const, namespace: share.namespace ?? meta.namespace, name: share.service };
     const isUsable = refusal === undefined && isReferenceGranted(grants, { kind, namespace: meta.namespace }, to);
     return isUsable ? share : { ...share, isForbidden: true };

@@ -76,6 +76,11 @@ function reasonOf({ reason }: Verdict): string {
   return reason === undefined || reason === 'ExtendedValidationFailed' ? 'UnsupportedValue' : reason;
 }
 
+/** Returns whether endpoints speak only HTTP/2, which mirrors cannot be sent. */
+function isHttp2(appProtocol: string | undefined): boolean {
+  return appProtocol === 'h2c' || appProtocol === 'kubernetes.io/h2c';
+}
+
 /** Values of `appProtocol` that require TLS to the endpoints, which no route supports. */
 const encrypted: ReadonlySet<string> = new Set(['https', 'kubernetes.io/wss', 'wss', 'tls', 'grpcs']);
 
@@ -83,7 +88,8 @@ function describeReferences(route: GatewayRoute, { grants, serviceOf }: ParentCo
   const protocol = route.kind === 'UDPRoute' ? 'udp' : 'tcp';
   const isHttp = route.kind === 'HTTPRoute' || route.kind === 'GRPCRoute';
   const from = { kind: route.kind, namespace: route.meta.namespace };
-  for (const { refusal, namespace = route.meta.namespace, service: name, servicePort } of route.backends) {
+  for (const backend of route.backends) {
+    const { refusal, namespace = route.meta.namespace, service: name, servicePort, isMirror } = backend;
     if (refusal !== undefined) return no('ResolvedRefs', refusal.reason, refusal.message);
     const key = `${namespace}/${name}`;
     // Without a grant, the status does not reveal whether the Service exists.
@@ -97,7 +103,8 @@ function describeReferences(route: GatewayRoute, { grants, serviceOf }: ParentCo
       const message = `Service ${key} has no ${protocol.toUpperCase()} port ${servicePort}`;
       return no('ResolvedRefs', 'BackendNotFound', message);
     }
-    if (isHttp && found.appProtocol !== undefined && encrypted.has(found.appProtocol)) {
+    const isForeign = encrypted.has(found.appProtocol ?? '') || (isMirror && isHttp2(found.appProtocol));
+    if (isHttp && isForeign) {
       const message = `Service ${key} port ${servicePort}: appProtocol ${found.appProtocol} is not supported`;
       return no('ResolvedRefs', 'UnsupportedProtocol', message);
     }

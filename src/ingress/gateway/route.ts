@@ -51,6 +51,8 @@ export interface BackendRefusal {
 /** A backend of a route. An unusable backend keeps its share and answers with an error. */
 export interface RouteBackend extends ServiceShare {
   readonly refusal?: BackendRefusal;
+  /** Receives only copies of requests. */
+  readonly isMirror?: true;
 }
 
 /** Parses a parent. Skips parents without a name and those that are not Gateways, which other controllers serve. */

@@ -1,13 +1,11 @@
 import type { CertificateSource } from '../intent/certificate-source.ts';
-import type { Group } from '../intent/group.ts';
 import type { ListenerTls, SiteListener } from '../intent/listener.ts';
-import type { Match } from '../intent/match.ts';
-import type { ServiceShare } from '../intent/service-share.ts';
 import type { HostSpan, SiteDemand, SiteFields, SiteRequest } from '../intent/site-request.ts';
 import type { Gateway } from './gateway.ts';
 import { listenerId } from './gateways.ts';
 import type { L7Listener } from './listener.ts';
-import type { RouteRule, SiteRoute } from './site-route.ts';
+import { type Permit, RuleGroups } from './rule-groups.ts';
+import type { SiteRoute } from './site-route.ts';
 
 const fields: SiteFields = {
   host: 'spec.hostnames',
@@ -26,15 +24,11 @@ export interface Place {
 /**
  * Translates a route into requests for its names on listeners.
  *
- * @param shares of the backends of a rule
+ * @param permit returns backends as shares, and marks those that the route may not use
  */
-export function translateRoute(
-  route: SiteRoute,
-  places: readonly Place[],
-  shares: (rule: RouteRule) => readonly ServiceShare[],
-): readonly SiteRequest[] {
+export function translateRoute(route: SiteRoute, places: readonly Place[], permit: Permit): readonly SiteRequest[] {
   const { kind, meta } = route;
-  const demand = { ok: true, value: translateDemand(route, shares) } as const;
+  const demand = { ok: true, value: translateDemand(route, permit) } as const;
   // The capital letters of the kind make the label unique: names of objects have none.
   const owner = { kind, meta, label: `${meta.namespace}:${kind}.${meta.name}`, fields, merge: 'Gateway' };
   return places.map(({ listener, hostname }) => ({ owner, listener, ...spanOf(hostname), demand }));
@@ -45,28 +39,19 @@ function spanOf(hostname: string | undefined): { readonly host?: string; readonl
   return hostname.startsWith('*.') ? { host: hostname.slice(2), span: 'labels' } : { host: hostname, span: 'host' };
 }
 
-function translateDemand(route: SiteRoute, shares: (rule: RouteRule) => readonly ServiceShare[]): SiteDemand {
+function translateDemand(route: SiteRoute, permit: Permit): SiteDemand {
   const { kind, rules, refusal } = route;
+  const groups = new RuleGroups(kind, rules.length, permit);
+  const matches = rules.flatMap((rule, index) =>
+    groups.add(refusal === undefined ? rule : { ...rule, isBroken: true }, index),
+  );
   return {
-    matches: rules.flatMap(({ matches, filters }, group) =>
-      matches.map((conditions): Match => ({ ...conditions, filters, group })),
-    ),
-    groups: rules.map((rule) => translateGroup(kind, rule.isBroken || refusal !== undefined ? [] : shares(rule))),
+    matches,
+    groups: groups.list,
     ...(kind === 'TLSRoute' && { tls: { end: 'endpoint', plain: 'reject' } }),
     access: { limits: {} },
     warnings: [],
     ignored: [],
-  };
-}
-
-function translateGroup(kind: SiteRoute['kind'], shares: readonly ServiceShare[]): Group {
-  return {
-    shares,
-    // gRPC maps 503 to UNAVAILABLE, and 500 to UNKNOWN.
-    errors: { invalid: kind === 'GRPCRoute' ? 503 : 500 },
-    // Other balancing algorithms do not respect weights.
-    ...(shares.length > 1 && { balance: 'roundrobin' }),
-    ...(kind === 'GRPCRoute' && { isH2c: true }),
   };
 }
 

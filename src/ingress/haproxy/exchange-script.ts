@@ -6,7 +6,7 @@ export const mirrorLimits = {
   /** Longest mirrored body in bytes: requests with longer ones are not mirrored. */
   body: 16_384,
   /** Copies in progress, in each thread of HAProxy: of one tenant, and of all. */
-  tenant: 16,
+  tenant: 32,
   all: 256,
   /** Seconds that a mirror may take for each step. */
   patience: 2,
