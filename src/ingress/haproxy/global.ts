@@ -31,8 +31,6 @@ export function renderGlobal(settings: Settings, place: Place, generation: strin
     'default-path parent',
     // HAProxy loads it for each thread after it has read the configuration, from its own folder.
     hasScript && `lua-load-per-thread ${quoteWord(`${place.folder}/${exchangeFile}`)}`,
-    // Otherwise HAProxy prints a message for each exchange that a filter ends.
-    hasScript && 'quiet',
     `stats socket ${quoteWord(place.adminSocket)} mode 600 level admin expose-fd listeners`,
     place.jail !== undefined && `chroot ${quoteWord(place.jail)}`,
     place.user !== undefined && `user ${quoteWord(place.user)}`,

@@ -1,6 +1,6 @@
-import { usesScript } from './exchange.ts';
+import { needsScript } from './exchange.ts';
 import { listEditedNames } from './header-edits.ts';
-import type { HttpState } from './model.ts';
+import type { HttpState, Settings } from './model.ts';
 import { authorityFile, makeSection, type ServerLine, spareShapes } from './section.ts';
 
 /**
@@ -44,13 +44,27 @@ export interface InForce {
  * Share of spare sections per shape, relative to the configured number. The balances random and source are the
  * defaults.
  */
-const shares: Readonly<Record<string, number>> = { 'http-random': 1, 'http-roundrobin': 1, 'tcp-source': 0.5 };
+const shares: Readonly<Record<string, number>> = {
+  'http-random': 1,
+  'http-roundrobin': 1,
+  'tcp-source': 0.5,
+  'script-random': 1 / 32,
+  'script-roundrobin': 1 / 32,
+  'script-leastconn': 1 / 256,
+  'script-source': 1 / 256,
+};
+
+/** Returns the number of spare sections of a kind. Those with the script are for routes of Gateways. */
+function countSpares(kind: string, { gateways, spareBackends }: Settings): number {
+  if (kind.startsWith('script-') && gateways === undefined) return 0;
+  return Math.ceil(spareBackends * (shares[kind] ?? 0.125));
+}
 
 /** Returns the layout after HAProxy has loaded a complete configuration. */
 export function freshLayout(state: HttpState): Layout {
   const spares = new Map<string, readonly string[]>();
   for (const [kind, shape] of spareShapes) {
-    const count = Math.ceil(state.settings.spareBackends * (shares[kind] ?? 0.125));
+    const count = countSpares(kind, state.settings);
     spares.set(
       shape,
       Array.from({ length: count }, (_, i) => `spare-${kind}-${i + 1}`),
@@ -64,7 +78,7 @@ export function freshLayout(state: HttpState): Layout {
     tenancies: new Map(),
     authorities: new Set([...state.authorities].map(([name, pem]) => authorityFile(name, pem))),
     editedHeaders: new Set([...state.backends.values()].flatMap(listEditedNames)),
-    hasScript: [...state.backends.values()].some(usesScript),
+    hasScript: needsScript(state),
   };
 }
 
@@ -72,10 +86,10 @@ export function freshLayout(state: HttpState): Layout {
  * Returns whether some shape has so few spare sections left that a reload should create new ones at the next
  * opportunity.
  */
-export function lacksSpares(layout: Layout, wanted: number): boolean {
+export function lacksSpares(layout: Layout, settings: Settings): boolean {
   for (const [kind, shape] of spareShapes) {
     const left = layout.spares.get(shape)?.length ?? 0;
-    if (left < Math.ceil(wanted * (shares[kind] ?? 0.125)) / 4) return true;
+    if (left < countSpares(kind, settings) / 4) return true;
   }
   return false;
 }
