@@ -49,7 +49,7 @@ export function renderFiles(inForce: InForce, maps: Maps, place: Place, loopback
     [defaultCertificateFile, state.settings.tls.defaultCertificate],
     ...defaultCertificates(state),
     ...settingsFiles(state.settings),
-    [exchangeFile, exchangeScript],
+    ...(inForce.layout.hasScript ? ([[exchangeFile, exchangeScript]] as const) : []),
   ]);
   for (const name of maps.keys()) files.set(mapFile(name), renderMap(maps, name));
   files.set(networksMap, () => renderNetworksFile(listsOf(state.backends.values())));
