@@ -18,6 +18,8 @@ export class Generations {
   readonly #disk: Disk;
   readonly #process: HaproxyProcess;
   readonly #tell: (problem: string) => void;
+  /** Names of headers with rules in the last configuration. */
+  #headers: ReadonlySet<string> = new Set();
   /** Parts that HAProxy has rejected. */
   readonly banned = new Map<object, Refusal>();
 
@@ -43,7 +45,10 @@ export class Generations {
       const { inForce, files } = this.#render(state, generation);
       await this.#disk.create(generation, files);
       const output = await this.#process.check(this.#disk.path(generation, 'conf'));
-      if (output === undefined) return { inForce, refused };
+      if (output === undefined) {
+        this.#headers = inForce.layout.editedHeaders;
+        return { inForce, refused };
+      }
       const alerts = readAlerts(output);
       const accused = accuse(alerts, files, state);
       if (accused.size === 0) {
@@ -74,11 +79,12 @@ export class Generations {
       const written = await readFile(this.#disk.path(generation, path), 'utf8').catch(() => undefined);
       if (written !== content) return false;
     }
+    this.#headers = inForce.layout.editedHeaders;
     return true;
   }
 
   #render(state: HttpState, generation: string): { readonly inForce: InForce; readonly files: Files } {
-    const inForce: InForce = { state, layout: freshLayout(state) };
+    const inForce: InForce = { state, layout: freshLayout(state, this.#headers) };
     const files = renderFiles(inForce, allEntries(inForce), this.#place(generation), this.#loopback(), generation);
     const all = new Set(Array.from({ length: shardCount }, (_, shard) => shard));
     for (const part of [rememberMain(inForce), rememberShards(inForce, all)]) {

@@ -60,8 +60,17 @@ function countSpares(kind: string, { gateways, spareBackends }: Settings): numbe
   return Math.ceil(spareBackends * (shares[kind] ?? 0.125));
 }
 
-/** Returns the layout after HAProxy has loaded a complete configuration. */
-export function freshLayout(state: HttpState): Layout {
+/** Maximum number of names of headers for which there are rules although no backend needs them any more. */
+const mostKeptHeaders = 100;
+
+/**
+ * Returns the layout after HAProxy has loaded a complete configuration.
+ *
+ * @param kept names of headers with rules in the previous one: a backend that returns needs no reload
+ */
+export function freshLayout(state: HttpState, kept: Iterable<string> = []): Layout {
+  const needed = new Set([...state.backends.values()].flatMap(listEditedNames));
+  const others = [...kept].filter((name) => !needed.has(name)).slice(0, mostKeptHeaders);
   const spares = new Map<string, readonly string[]>();
   for (const [kind, shape] of spareShapes) {
     const count = countSpares(kind, state.settings);
@@ -77,7 +86,7 @@ export function freshLayout(state: HttpState): Layout {
     leaving: new Map(),
     tenancies: new Map(),
     authorities: new Set([...state.authorities].map(([name, pem]) => authorityFile(name, pem))),
-    editedHeaders: new Set([...state.backends.values()].flatMap(listEditedNames)),
+    editedHeaders: new Set([...needed, ...others]),
     hasScript: needsScript(state),
   };
 }
