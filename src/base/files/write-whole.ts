@@ -10,6 +10,7 @@ import {
   rmSync,
   writeSync,
 } from 'node:fs';
+import { open, rename, rm } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 
 /**
@@ -35,6 +36,49 @@ export function writeWhole(path: string, content: string | Uint8Array, mode: num
     throw error;
   }
   syncFolder(folder);
+}
+
+/** Characters that are written at a time. */
+const pieceSize = 65_536;
+
+/**
+ * Like {@link writeWhole}, with other work of this process in between. One such write of a path may run at a time.
+ * Rejects with the system's error.
+ *
+ * @param isWanted whether the file should still be replaced; asked at the end
+ */
+export async function writeWholeInPieces(
+  path: string,
+  pieces: readonly string[],
+  mode: number,
+  isWanted: () => boolean,
+): Promise<void> {
+  const folder = dirname(path);
+  const temporary = join(folder, `.${basename(path)}.${randomUUID()}.new`);
+  try {
+    const file = await open(
+      temporary,
+      constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW,
+      0o600,
+    );
+    try {
+      for (let at = 0; at < pieces.length; ) {
+        let text = '';
+        while (at < pieces.length && text.length < pieceSize) text += pieces[at++] ?? '';
+        await file.writeFile(text);
+      }
+      await file.chmod(mode);
+      await file.sync();
+    } finally {
+      await file.close();
+    }
+    if (!isWanted()) return;
+    await rename(temporary, path);
+    const handle = await open(folder, constants.O_RDONLY | constants.O_DIRECTORY);
+    await handle.sync().finally(() => handle.close());
+  } finally {
+    await rm(temporary, { force: true });
+  }
 }
 
 /**

@@ -58,12 +58,18 @@ export async function joinNode(
       await lease?.release();
     },
   };
-  const ownership = new NodeOwnership(folder, duties, (message) => log.info({}, message));
-  const server = await serveStarted(folder.path, () =>
-    ownership.isOwner
-      ? undefined
-      : `another agent of this node has not handed over yet; this agent is ${agent.obstacle ?? 'ready'}`,
-  );
+  const ownership = new NodeOwnership(folder, duties, {
+    report: (message) => log.info({}, message),
+    fail: (error) => {
+      log.error({ err: error }, 'The ingress agent exits: it cannot begin or end to apply ports and write statuses');
+      process.exit(1);
+    },
+  });
+  const server = await serveStarted(folder.path, () => {
+    if (ownership.isActive) return undefined;
+    const waiting = `another agent of this node has not handed over yet; this agent is ${agent.obstacle ?? 'ready'}`;
+    return ownership.problem ?? waiting;
+  });
   ownership.start();
   return {
     get isOwner() {

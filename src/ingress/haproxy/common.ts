@@ -5,7 +5,15 @@ import type { ForwardedMode, Settings } from './model.ts';
 import { networksMap } from './networks.ts';
 import { quoteWord } from './quote.ts';
 import { milliseconds } from './section.ts';
-import { bodySizeRules, corsRules, denyListRules, redirectRules, steeringRules, upstreamRules } from './site-rules.ts';
+import {
+  bodySizeRules,
+  corsRules,
+  denyListRules,
+  guardRules,
+  redirectRules,
+  steeringRules,
+  upstreamRules,
+} from './site-rules.ts';
 
 /**
  * Renders the `defaults` sections that other sections inherit from. The rules for features of Routes exist here once
@@ -99,6 +107,7 @@ ${forwardedRules(settings, settings.forwarded, ordinary)}
   # An IPv4 client of a socket of both families, too.
   http-request set-var(txn.address) 'src,hex,regsub("^0{20}FFFF","")'
   http-request set-var-fmt(txn.client) "%[var(txn.section)]/%[var(txn.address),length]:%[var(txn.address)]"
+${guardRules()}
 ${denyListRules('http-request', networksMap)}
 ${allowListRules('http-request')}
   http-request set-var(txn.limits) var(txn.section),map_str(maps/limits.map) if ${flagged(letters.limits)}

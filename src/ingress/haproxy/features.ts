@@ -2,8 +2,17 @@ import { limitsOf } from './exchange.ts';
 import { editEntries } from './header-edits.ts';
 import { letters } from './letters.ts';
 import { mirrorsValue } from './mirrors.ts';
-import type { Backend, BackendRedirect, Cors, ForwardedMode, ServerSteering, StickyCookie } from './model.ts';
+import type {
+  Backend,
+  BackendRedirect,
+  Cors,
+  ForwardedMode,
+  PathGuard,
+  ServerSteering,
+  StickyCookie,
+} from './model.ts';
 import { listIdOf } from './networks.ts';
+import { noRules } from './paths.ts';
 import { checkHost, checkMapValue, checkToken, UnfitValue } from './quote.ts';
 import { serverName } from './server-name.ts';
 
@@ -24,6 +33,7 @@ export const featureMaps = [
   'rewrite-target',
   'hsts',
   'deny',
+  'guard',
   'body-size',
   'forwarded-prefix',
   'redirect-base',
@@ -145,6 +155,7 @@ function flagsOf(backend: Backend, forwarded: ForwardedMode, redirect: boolean |
     rewrite !== undefined && letters.rewrite,
     rewrite?.dropRest === true && letters.rewriteOnly,
     rewrite?.target === '/' && letters.rewriteRoot,
+    http.guard !== undefined && letters.guard,
     http.hsts !== undefined && letters.hsts,
     http.bodySize !== undefined && letters.bodySize,
     http.forwardedPrefix !== undefined && letters.forwardedPrefix,
@@ -191,8 +202,9 @@ export function featureEntries(backend: Backend, section: string): Map<FeatureMa
   if (rewrite?.prefix !== '') add('rewrite-prefix', rewrite?.prefix);
   add('rewrite-target', rewrite?.target);
   add('hsts', hsts);
-  const { bodySize, forwardedPrefix, redirect, cors, steering, mirrors } = backend.http ?? {};
+  const { bodySize, forwardedPrefix, redirect, cors, steering, mirrors, guard } = backend.http ?? {};
   add('mirrors', mirrors && mirrorsValue(mirrors, backend.tenant));
+  add('guard', guard && guardValue(guard));
   if (steering !== undefined) {
     add('steering', steeringValue(steering));
     entries.set('steered', steeredEntries(steering, section));
@@ -216,6 +228,13 @@ export function featureEntries(backend: Backend, section: string): Map<FeatureMa
   const values = new Map([...request.values, ...response.values]);
   if (values.size > 0) entries.set('edit-values', values);
   return entries;
+}
+
+/** Returns whether case counts, the rules and the host. */
+function guardValue({ host, isCaseless, rules = noRules }: PathGuard): string {
+  if (host !== '*') checkHost(host);
+  if (!/^[\w-]+$/.test(rules)) throw new UnfitValue(`access rules ${JSON.stringify(rules)}: not a name`);
+  return `${isCaseless ? 'i' : 'c'}|${rules}|${host}`;
 }
 
 /** Returns scheme and host of a redirect. One that begins with `://` gets the scheme of the request. */

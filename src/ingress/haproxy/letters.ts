@@ -23,6 +23,7 @@ export const letters = {
     string
   >,
   allowList: 'a',
+  guard: 'G',
   limits: 'l',
   timeoutServer: 't',
   timeoutTunnel: 'u',
