@@ -48,9 +48,9 @@ function Exchange:new()
   return setmetatable({}, Exchange)
 end
 
--- Called before the rules of the section, which set the variables.
+-- For requests, called before the rules of the section, which set the variables.
 function Exchange:start_analyze(txn, channel)
-  filter.register_data_filter(self, channel)
+  if self.ends ~= nil or not channel:is_resp() then filter.register_data_filter(self, channel) end
 end
 
 -- Returns one server of each mirror that gets a copy.
@@ -76,7 +76,7 @@ local function begin(self, txn, message)
   local deadline = txn:get_var("txn.deadline")
   if deadline ~= nil then self.ends = now() + deadline end
   local mirrors = txn:get_var("txn.mirrors")
-  local headers = txn.http:req_get_headers()
+  local headers = mirrors and txn.http:req_get_headers()
   self.targets = mirrors and not headers["upgrade"] and choose(txn, mirrors) or {}
   if #self.targets == 0 then
     if deadline == nil then filter.unregister_data_filter(self, message.channel) end
@@ -98,9 +98,7 @@ end
 function Exchange:http_headers(txn, message)
   if not message.channel:is_resp() then
     begin(self, txn, message)
-  elseif self.ends == nil then
-    filter.unregister_data_filter(self, message.channel)
-  elseif txn.f:status() == 101 then
+  elseif self.ends ~= nil and txn.f:status() == 101 then
     filter.unregister_data_filter(self, txn.req)
     filter.unregister_data_filter(self, txn.res)
   end
