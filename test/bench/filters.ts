@@ -52,7 +52,11 @@ const cases: readonly Case[] = [
       'http-response add-header Vary Origin',
     ],
   },
-  { name: 'retries', http: { retry: { attempts: 2, codes: [503] } }, byHand: ['retries 2', 'retry-on conn-failure 503'] },
+  {
+    name: 'retries',
+    http: { retry: { attempts: 2, codes: [503] } },
+    byHand: ['retries 2', 'retry-on conn-failure 503'],
+  },
   { name: 'timeout of the exchange', http: { limit: { whole: 10_000 } } },
   {
     name: 'one mirror',

@@ -98,6 +98,10 @@ describe('Exchanges of a real HAProxy', () => {
       attempts.push(url.search);
       request.resume();
       if (url.pathname === '/sleep') return;
+      if (url.pathname === '/drop' && attempts.filter((one) => one === url.search).length === 1) {
+        request.socket.destroy();
+        return;
+      }
       if (url.pathname === '/fail') {
         const before = attempts.filter((one) => one === url.search).length - 1;
         response.writeHead(before < Number(url.searchParams.get('times')) ? Number(url.searchParams.get('code')) : 200);
@@ -310,6 +314,11 @@ describe('Exchanges of a real HAProxy', () => {
   it('tries again after a try was too slow', async () => {
     assert.equal((await ask('tries', '/sleep?tries')).status, 504);
     assert.equal(attempts.filter((one) => one === '?tries').length, 2);
+  });
+
+  it('tries again after a server closed the connection, only where retries are wanted', async () => {
+    assert.equal((await ask('codes', '/drop?once')).status, 200);
+    assert.equal((await ask('free', '/drop?never')).status, 502);
   });
 
   for (const [times, code, status, tries] of [
