@@ -101,6 +101,17 @@ export function readBackend(written: unknown, home: string, path: string): Route
   return { service, namespace: there, servicePort: port, weight: readWeight(weight) };
 }
 
+/** Returns a backend as a share, without what only the route's status needs. */
+export function shareOf({ service, namespace, servicePort, weight, isForbidden }: RouteBackend): ServiceShare {
+  return {
+    service,
+    ...(namespace !== undefined && { namespace }),
+    ...(servicePort !== undefined && { servicePort }),
+    ...(isForbidden !== undefined && { isForbidden }),
+    weight,
+  };
+}
+
 /** Returns the weight, 0–1000000, or the API's default for an invalid value. */
 function readWeight(weight: unknown): number {
   const isWeight = typeof weight === 'number' && Number.isInteger(weight) && weight >= 0 && weight <= 1_000_000;

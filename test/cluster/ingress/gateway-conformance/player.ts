@@ -269,7 +269,7 @@ export class Player {
     for (let index = 0; index < count; index++) {
       const { echo, error, status } = await this.#askHttp(request as Step);
       const values: readonly string[] = echo?.headers[name] ?? [];
-      assert.equal(values.length, 1, `${values} ${error ?? status}`);
+      assert.equal(values.length, 1, `${values.join()} ${error ?? status}`);
       assert.ok(`${echo?.pod}`.startsWith(values[0] ?? ''), `${echo?.pod} got ${values[0]}`);
     }
   }

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'mocha';
+import { shareOf } from '../../../../src/ingress/gateway/route.ts';
 import { parseHttpRoute, type SiteRoute } from '../../../../src/ingress/gateway/site-route.ts';
 import { translateRoute } from '../../../../src/ingress/gateway/translate.ts';
 import { listUsed } from '../../../../src/ingress/http/site-uses.ts';
@@ -19,9 +20,7 @@ function translate(rule: object, forbidden: readonly string[] = []): SiteDemand 
   const route = parse(rule);
   assert.deepEqual(route.dropped, []);
   const [request] = translateRoute(route, [{ listener: 'l', hostname: 'a.test' }], (backends) =>
-    backends.map(({ refusal: _, isMirror: __, ...share }) =>
-      forbidden.includes(share.service) ? { ...share, isForbidden: true as const } : share,
-    ),
+    backends.map(shareOf).map((share) => (forbidden.includes(share.service) ? { ...share, isForbidden: true } : share)),
   );
   assert.ok(request?.demand.ok);
   return request.demand.value;
