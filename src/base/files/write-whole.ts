@@ -10,7 +10,7 @@ import {
   rmSync,
   writeSync,
 } from 'node:fs';
-import { open, rename, rm } from 'node:fs/promises';
+import { open, rm } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 
 /**
@@ -22,12 +22,7 @@ import { basename, dirname, join } from 'node:path';
  */
 export function writeWhole(path: string, content: string | Uint8Array, mode: number): void {
   const folder = dirname(path);
-  const prefix = `.${basename(path)}.`;
-  for (const name of readdirSync(folder)) {
-    if (name.startsWith(prefix) && name.endsWith('.new')) rmSync(join(folder, name), { force: true });
-  }
-  // An unpredictable name.
-  const temporary = join(folder, `${prefix}${randomUUID()}.new`);
+  const temporary = makeTemporary(folder, path);
   try {
     writeNew(temporary, content, mode);
     renameSync(temporary, path);
@@ -36,6 +31,15 @@ export function writeWhole(path: string, content: string | Uint8Array, mode: num
     throw error;
   }
   syncFolder(folder);
+}
+
+/** Returns an unpredictable name for a temporary file, and removes those of earlier runs. */
+function makeTemporary(folder: string, path: string): string {
+  const prefix = `.${basename(path)}.`;
+  for (const name of readdirSync(folder)) {
+    if (name.startsWith(prefix) && name.endsWith('.new')) rmSync(join(folder, name), { force: true });
+  }
+  return join(folder, `${prefix}${randomUUID()}.new`);
 }
 
 /** Characters that are written at a time. */
@@ -54,7 +58,7 @@ export async function writeWholeInPieces(
   isWanted: () => boolean,
 ): Promise<void> {
   const folder = dirname(path);
-  const temporary = join(folder, `.${basename(path)}.${randomUUID()}.new`);
+  const temporary = makeTemporary(folder, path);
   try {
     const file = await open(
       temporary,
@@ -73,7 +77,8 @@ export async function writeWholeInPieces(
       await file.close();
     }
     if (!isWanted()) return;
-    await rename(temporary, path);
+    // Synchronous: a later writeWhole() must not come before it.
+    renameSync(temporary, path);
     const handle = await open(folder, constants.O_RDONLY | constants.O_DIRECTORY);
     await handle.sync().finally(() => handle.close());
   } finally {

@@ -147,7 +147,10 @@ export class EventRecorder {
     return filled >= 1;
   }
 
-  /** The name contains reason and time, so a repeated request creates no second Event. */
+  /**
+   * The name contains reason and time, so a repeated request creates no second Event. It must be a DNS subdomain, so a
+   * long object name is not cut behind a hyphen or dot.
+   */
   #compose({ object, words, count, first }: Telling, namespace: string): object {
     const now = writeTime();
     const message = escapeUnprintable(words.message).slice(0, longestMessage).toWellFormed();
@@ -156,7 +159,7 @@ export class EventRecorder {
     return {
       apiVersion: 'v1',
       kind: 'Event',
-      metadata: { namespace, name: `${object.name.slice(0, 200)}.${name}` },
+      metadata: { namespace, name: `${object.name.slice(0, 200).replace(/[-.]+$/, '')}.${name}` },
       involvedObject: object,
       type: words.type,
       reason: words.reason,

@@ -15,7 +15,7 @@ export interface PodOptions {
 
 /** What only one agent of a node does. */
 export interface SharedParts {
-  readonly agent: IngressAgent;
+  readonly agent: Pick<IngressAgent, 'prepare' | 'takeOver' | 'handOver' | 'obstacle'>;
   /** Writes which virtual addresses this node should hold. */
   readonly keeper: Pick<AddressKeeper, 'start' | 'pause'>;
   /** Absent: none. */
@@ -55,7 +55,8 @@ export async function joinNode(
       stats?.close();
       // Only then statuses: the next agent publishes them after it has applied the ports.
       await agent.handOver();
-      await lease?.release();
+      // It stops acting at once. The next agent must not wait for the API server to apply ports.
+      void lease?.release();
     },
   };
   const ownership = new NodeOwnership(folder, duties, {

@@ -156,6 +156,7 @@ function flagsOf(backend: Backend, forwarded: ForwardedMode, redirect: boolean |
     rewrite?.dropRest === true && letters.rewriteOnly,
     rewrite?.target === '/' && letters.rewriteRoot,
     http.guard !== undefined && letters.guard,
+    http.cookie?.secureOverTls === true && letters.secureOverTls,
     http.hsts !== undefined && letters.hsts,
     http.bodySize !== undefined && letters.bodySize,
     http.forwardedPrefix !== undefined && letters.forwardedPrefix,

@@ -171,6 +171,8 @@ export interface PathGuard {
 export interface StickyCookie {
   readonly name: string;
   readonly secure: boolean;
+  /** Secure in responses over TLS only. */
+  readonly secureOverTls?: true;
   readonly sameSite?: 'Lax' | 'Strict' | 'None';
   /** Absent: `/`. */
   readonly path?: string;

@@ -147,6 +147,8 @@ export class SitePlanner {
   readonly #claims: SharedClaims;
   readonly #guards = new PathGuards();
   readonly #keyPairs = new Map<string, { readonly uid: string; readonly keyPair: KeyPair | undefined }>();
+  /** Names of served wildcards. */
+  readonly #wildcards = new Set<string>();
   /** Hosts of requests at listeners, for which there are sites without paths. */
   #ceded: ReadonlySet<string> = new Set();
   #desired: DesiredSites | undefined;
@@ -270,6 +272,7 @@ export class SitePlanner {
         for (const authority of one.authorities.keys()) authorities.delete(authority);
         sites.delete(nameOf(one));
         passthrough.delete(nameOf(one));
+        this.#wildcards.delete(nameOf(one));
         this.#certificates.remove(one);
       }
       for (const request of this.#listRequests(name)) this.#groupOf.delete(request);
@@ -283,14 +286,16 @@ export class SitePlanner {
         for (const backend of one.backends) backends.set(backend.id, backend);
         for (const [authority, pem] of one.authorities) authorities.set(authority, pem);
         this.#certificates.add(one);
+        if (nameOf(one).startsWith('*.')) this.#wildcards.add(nameOf(one));
       }
       for (const site of makeSites(group.served, before?.sites, group.guards)) sites.set(site.host, site);
       for (const entry of makePassthrough(group.served, before?.passthrough)) passthrough.set(entry.host, entry);
     }
     for (const host of this.#ceded) if (sites.get(host)?.ceded !== undefined) sites.delete(host);
     const gateway = this.#gateways.compute((request) => this.#claims.findRival(request), sites.has(everyHost));
-    const wildcards = new Set([...sites.keys(), ...passthrough.keys()].filter((host) => host.startsWith('*.')));
-    const ceded = makeCeded(gateway.served, (one) => this.#claims.portOf(one), wildcards, before?.sites);
+    // Without wildcards, no request at a listener needs an entry among the sites.
+    const atListeners = this.#wildcards.size === 0 ? [] : gateway.served;
+    const ceded = makeCeded(atListeners, (one) => this.#claims.portOf(one), this.#wildcards, before?.sites);
     this.#ceded = new Set(ceded.map(({ host }) => host));
     for (const site of ceded) sites.set(site.host, site);
     const known = before?.gateway.backends ?? noGatewayPlan.backends;

@@ -1,6 +1,7 @@
 import { hash } from 'node:crypto';
 import { parentOf } from '../claims/host.ts';
-import type { Backend, GuardedPath, PathGuard, SiteGuard } from '../haproxy/model.ts';
+import type { Backend, GuardedPath, PathGuard, Site, SiteGuard } from '../haproxy/model.ts';
+import { guardEntries, mark, noRules } from '../haproxy/paths.ts';
 import type { AccessRules } from '../intent/site-request.ts';
 import type { ServedSite } from './served-site.ts';
 import { nameOf } from './sites.ts';
@@ -77,4 +78,43 @@ function listPaths({ demand: { matches, access } }: ServedSite): readonly Guarde
     if (path.type === 'exact') return { path: path.value, type: 'exact', ...named };
     return { path: path.type === 'element' ? path.value.replace(/\/+$/, '') : path.value, type: 'prefix', ...named };
   });
+}
+
+/**
+ * Returns why a guarded backend rejects the path of a request, or undefined, as HAProxy decides. Paths that cannot be decoded
+ * are compared as they come.
+ */
+export function findBreach(
+  { sites }: { readonly sites: ReadonlyMap<string, Site> },
+  host: string,
+  path: string,
+  guard: PathGuard | undefined,
+): string | undefined {
+  if (guard === undefined) return undefined;
+  const merged = decode(path).replace(/\/\/+/g, '/');
+  const meant = guard.isCaseless ? merged.toLowerCase() : merged;
+  const why = 'the normalized path has other access rules: 403';
+  if (/\/\.\.?(?:\/|$)/.test(meant) || path.includes('%00')) return why;
+  const names = guard.host.startsWith('*') ? [host, guard.host] : [guard.host];
+  const rules = names
+    .map((name) => findRules(sites.get(name), `${name}${meant}/${mark}`))
+    .find((one) => one !== undefined);
+  return rules === (guard.rules ?? noRules) ? undefined : why;
+}
+
+function findRules(site: Site | undefined, asked: string): string | undefined {
+  if (site === undefined) return undefined;
+  const entries = guardEntries(site);
+  const [longest] = [...entries.keys()]
+    .filter((key) => asked.startsWith(key))
+    .sort((one, other) => other.length - one.length);
+  return longest === undefined ? undefined : entries.get(longest);
+}
+
+function decode(path: string): string {
+  try {
+    return decodeURIComponent(path);
+  } catch {
+    return path;
+  }
 }

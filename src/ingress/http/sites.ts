@@ -65,7 +65,6 @@ export function makeCeded(
   wildcards: ReadonlySet<string>,
   before: ReadonlyMap<string, Site> | undefined,
 ): readonly Site[] {
-  if (wildcards.size === 0) return [];
   const ports = new Map<string, Set<SitePort>>();
   for (const { request } of served) {
     const port = request.span === 'host' ? portOf(request) : undefined;

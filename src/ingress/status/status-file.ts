@@ -47,6 +47,8 @@ const fileSchema = z.object({
  * file is replaced atomically after a change. Errors go to `report`.
  */
 export class StatusFile implements StatusSink {
+  /** The last ones that were known. */
+  #ingressAddresses: readonly string[] = [];
   readonly #path: string;
   readonly #identity: RouterIdentity;
   readonly #report: (problem: string | undefined) => void;
@@ -82,8 +84,9 @@ export class StatusFile implements StatusSink {
     reports?: GatewayReports,
     problems: readonly string[] = [],
     _addresses?: unknown,
-    addresses: readonly string[] = [],
+    ingressAddresses?: readonly string[],
   ): void {
+    this.#ingressAddresses = ingressAddresses ?? this.#ingressAddresses;
     const now = new Date(this.#clock());
     const entries = statuses.flatMap((status) =>
       status.kind === undefined ? (this.#makeEntry(status, now) ?? []) : [],
@@ -96,7 +99,7 @@ export class StatusFile implements StatusSink {
     const pieces = [
       '{\n  "routes": ',
       ...(routes.length === 0 ? ['[]'] : listPieces('', routes)),
-      ...listPieces(',\n  "ingresses": ', this.#listIngresses(statuses, addresses)),
+      ...listPieces(',\n  "ingresses": ', this.#listIngresses(statuses, this.#ingressAddresses)),
       ...listPieces(',\n  "gateways": ', gateways),
       `${listed}\n}\n`,
     ];

@@ -56,14 +56,14 @@ export interface StatusSink {
    *
    * @param problems of files, objects and connections, one sentence each
    * @param addresses results of virtual addresses
-   * @param nodeAddresses of the ingress nodes, for Ingresses
+   * @param ingressAddresses at which clients reach Ingresses; undefined if not known yet
    */
   publish(
     statuses: readonly RouteStatus[],
     gateways: GatewayReports | undefined,
     problems: readonly string[],
     addresses?: AddressReports,
-    nodeAddresses?: readonly string[],
+    ingressAddresses?: readonly string[],
   ): void;
   close(): void;
 }

@@ -77,6 +77,16 @@ describe('Events', () => {
     assert.equal(server.all(events)[0]?.metadata.namespace, 'default');
   });
 
+  it('have names that the API server accepts, wherever the name of the object is cut', async () => {
+    for (const [index, tail] of ['-', '.', '--'].entries())
+      await tell('x', 'Broken', { ...pod, uid: `${index}`, name: `${'a'.repeat(200 - tail.length)}${tail}b.example` });
+    const names = server.all(events).map(({ metadata }) => metadata.name);
+    assert.equal(names.length, 3);
+    // apimachinery, IsDNS1123Subdomain
+    const label = '[a-z0-9]([-a-z0-9]*[a-z0-9])?';
+    for (const name of names) assert.match(name, new RegExp(`^(?=.{1,253}$)${label}(\\.${label})*$`));
+  });
+
   it('are written by at most four concurrent requests', async () => {
     let running = 0;
     let most = 0;

@@ -3,7 +3,7 @@ import { after, before, describe, it } from 'mocha';
 import { HttpNode } from '../../../lab/http-node.ts';
 import { until } from '../../../until.ts';
 import { service } from '../http/objects.ts';
-import { type Case, describeAnswer, runCases } from './cases.ts';
+import { type Case, checkTraces, describeAnswer, runCases } from './cases.ts';
 import { ingress, ingressClass } from './objects.ts';
 
 /** An allow-list without this test's client. */
@@ -95,6 +95,14 @@ describe('access rules of Ingresses and other spellings of a path', () => {
   });
 
   runCases(node, cases);
+
+  it('are predicted by erctl trace', async () => {
+    await checkTraces(
+      node,
+      // The allow-list itself rejects the others; a trace knows no client.
+      cases.filter(([, , , path, want]) => want.startsWith('200') || path.startsWith('//') || path.includes('%61')),
+    );
+  });
 
   it('follow the Ingress with the rules', async () => {
     const ask = async () => describeAnswer(await node.ask('http', 'shop.test', '//admin'));
