@@ -7,7 +7,8 @@ export interface BenchRoute {
   readonly ports: readonly number[];
 }
 
-const head = `global
+/** Settings that all configurations share. */
+export const rivalHead = `global
   maxconn 4000
   nbthread 1
   no strict-limits
@@ -53,7 +54,7 @@ function configuration(
   cookie ${'c'.repeat(32)} insert indirect nocache httponly
 ${servers.map((port, i) => `  server pod:${i}:${id}:${port} 127.0.0.1:${port} weight 1 cookie ${i}${'a'.repeat(31)} check inter 5000ms\n`).join('')}`,
   );
-  return `${head}${frontend('public', `127.0.0.1:${ports.http}`)}frontend public_ssl
+  return `${rivalHead}${frontend('public', `127.0.0.1:${ports.http}`)}frontend public_ssl
   mode tcp
   bind 127.0.0.1:${ports.https}
   tcp-request inspect-delay 5s

@@ -31,7 +31,7 @@ export async function benchHttp(): Promise<string> {
   const world = new World();
   const children: ChildProcess[] = [];
   try {
-    children.push(start(folder, 'origin', origin(origins)));
+    children.push(startHaproxy(folder, 'origin', origin(origins)));
     writeFileSync(join(folder, 'wrk.lua'), script());
     const rows: string[][] = [];
     const rivals = [
@@ -41,7 +41,7 @@ export async function benchHttp(): Promise<string> {
     for (const [i, [name, write]] of rivals.entries()) {
       const files = { ...write(routes, join(folder, `rival-${i}`), rivalPorts), 'default.pem': makePem() };
       const begin = performance.now();
-      const child = start(folder, `rival-${i}`, files);
+      const child = startHaproxy(folder, `rival-${i}`, files);
       await untilAnswers(rivalPorts.http);
       rows.push([name, ...(await traffic(folder, child.pid ?? 0, rivalPorts)), (performance.now() - begin).toFixed(0)]);
       child.kill('SIGKILL');
@@ -80,7 +80,7 @@ export async function benchHttp(): Promise<string> {
 }
 
 /** Starts HAProxy of files in a folder of their own. */
-function start(folder: string, name: string, files: Readonly<Record<string, string>>): ChildProcess {
+export function startHaproxy(folder: string, name: string, files: Readonly<Record<string, string>>): ChildProcess {
   const own = join(folder, name);
   rmSync(own, { recursive: true, force: true });
   mkdirSync(own);
@@ -88,7 +88,8 @@ function start(folder: string, name: string, files: Readonly<Record<string, stri
   return spawn('/usr/sbin/haproxy', ['-db', '-f', join(own, 'haproxy.cfg')], { stdio: 'ignore' });
 }
 
-async function untilAnswers(port: number): Promise<void> {
+/** Waits until a server listens. */
+export async function untilAnswers(port: number): Promise<void> {
   for (let i = 0; i < 1000; i++) {
     const answers = await new Promise<boolean>((resolve) => {
       const socket = connect(port, '127.0.0.1', () => resolve(true));

@@ -3,6 +3,7 @@ import { cpus, release } from 'node:os';
 import { benchAddresses } from './addresses.ts';
 import { benchAttach, benchStart } from './attach.ts';
 import { benchConnections } from './connections.ts';
+import { benchFilters } from './filters.ts';
 import { benchHttp } from './http.ts';
 import { benchIngressChange } from './ingress-change.ts';
 import { benchIngressScale } from './ingress-scale.ts';
@@ -23,6 +24,7 @@ const parts = [
   ['The daemon of a node', benchNode],
   ['Names of destinations', benchNames],
   ['HTTP: 10,000 Routes in HAProxy', benchHttp],
+  ['Filters: CPU of a request beside HAProxy by hand', benchFilters],
   ['Ingresses: 10,000 in the whole agent', benchIngresses],
   ['Virtual addresses: moves between three nodes', benchAddresses],
   ['Long lists: 40 Routes with 15,000 networks each, rewritten', benchLongLists],

@@ -1,7 +1,9 @@
 import { isHostName } from '../../base/read/object-meta.ts';
 import { isRecord } from '../../base/read/shape.ts';
 import type { Filters, HeaderEdits, HeaderValue, PathRewrite, Redirect } from '../intent/match.ts';
+import { readCors } from './cors.ts';
 import { type Fault, isFault, wrong } from './matches.ts';
+import { readMirror } from './mirror.ts';
 import { isAbsent, isPort, listOf } from './parts.ts';
 
 /** Filters of a rule that are not served, for the condition `Accepted`. */
@@ -14,15 +16,42 @@ export const noFilters: Filters = { requestHeaders: [], responseHeaders: [], adj
 
 /** Filters that the API allows in a rule of an HTTPRoute or GRPCRoute. */
 const supported = {
-  HTTPRoute: ['RequestHeaderModifier', 'ResponseHeaderModifier', 'RequestRedirect', 'URLRewrite'],
+  HTTPRoute: [
+    'RequestHeaderModifier',
+    'ResponseHeaderModifier',
+    'RequestRedirect',
+    'URLRewrite',
+    'CORS',
+    'RequestMirror',
+  ],
   GRPCRoute: ['RequestHeaderModifier', 'ResponseHeaderModifier'],
 } as const;
+
+/** Where filters are, and what they may contain. */
+export interface FilterPlace {
+  readonly kind: keyof typeof supported;
+  /** Namespace of the route. */
+  readonly home: string;
+  /** Field, for messages. */
+  readonly at: string;
+  /** The filters of a backend: a preflight request would be answered by another one, so there is no CORS. */
+  readonly isBackend?: true;
+}
+
+/** Filters that a redirect would skip, because no backend answers. */
+const skippedByRedirect = ['CORS', 'RequestMirror', 'ResponseHeaderModifier'] as const;
+
+/** Maximum number of mirrors of a rule: the API allows 16 filters. */
+const mostMirrors = 16;
 
 /**
  * Parses the filters of a rule. A filter is never skipped: with one that is unknown, invalid or unsupported, the rule
  * answers with an error.
  */
-export function readFilters(written: unknown, kind: keyof typeof supported, place: string): Filters | FilterFault {
+export function readFilters(
+  written: unknown,
+  { kind, home, at: place, isBackend }: FilterPlace,
+): Filters | FilterFault {
   if (isAbsent(written)) return noFilters;
   if (!Array.isArray(written)) return unsupported(wrong(place, written, 'must be a list of filters'));
   let filters = noFilters;
@@ -30,9 +59,20 @@ export function readFilters(written: unknown, kind: keyof typeof supported, plac
   for (const [index, one] of listOf(written).entries()) {
     const at = `${place}[${index}]`;
     const type = isRecord(one) ? one.type : undefined;
-    const name = supported[kind].find((known) => known === type);
+    const known = supported[kind].filter((each) => isBackend !== true || each !== 'CORS');
+    const name = known.find((each) => each === type);
     if (!isRecord(one) || name === undefined) {
-      return unsupported(wrong(`${at}.type`, type, `must be one of ${supported[kind].join(', ')}`));
+      return unsupported(wrong(`${at}.type`, type, `must be one of ${known.join(', ')}`));
+    }
+    if (name === 'RequestMirror') {
+      const mirror = readMirror(one.requestMirror, `${at}.requestMirror`, home);
+      if (isFault(mirror)) return unsupported(mirror);
+      seen.add(name);
+      filters = { ...filters, mirrors: [...(filters.mirrors ?? []), mirror] };
+      if ((filters.mirrors ?? []).length > mostMirrors) {
+        return unsupported(wrong(`${at}.type`, name, `must not appear more than ${mostMirrors} times`));
+      }
+      continue;
     }
     if (seen.has(name)) return unsupported(wrong(`${at}.type`, name, 'must not appear twice'));
     seen.add(name);
@@ -40,8 +80,9 @@ export function readFilters(written: unknown, kind: keyof typeof supported, plac
     if (isFault(read)) return unsupported(read);
     filters = { ...filters, ...read };
   }
-  if (filters.redirect !== undefined && seen.has('URLRewrite')) {
-    return { reason: 'IncompatibleFilters', fault: `${place}: RequestRedirect and URLRewrite exclude each other` };
+  const clash = ['URLRewrite', ...skippedByRedirect].find((name) => seen.has(name));
+  if (filters.redirect !== undefined && clash !== undefined) {
+    return { reason: 'IncompatibleFilters', fault: `${place}: RequestRedirect and ${clash} exclude each other` };
   }
   return filters;
 }
@@ -51,7 +92,7 @@ function unsupported({ fault }: Fault): FilterFault {
 }
 
 function readFilter(
-  type: (typeof supported)[keyof typeof supported][number],
+  type: Exclude<(typeof supported)[keyof typeof supported][number], 'RequestMirror'>,
   one: Record<string, unknown>,
   at: string,
 ): Partial<Filters> | Fault {
@@ -67,6 +108,10 @@ function readFilter(
     case 'RequestRedirect': {
       const redirect = readRedirect(one.requestRedirect, `${at}.requestRedirect`);
       return isFault(redirect) ? redirect : { redirect };
+    }
+    case 'CORS': {
+      const cors = readCors(one.cors, `${at}.cors`);
+      return isFault(cors) ? cors : { cors };
     }
     case 'URLRewrite':
       return readRewrite(one.urlRewrite, `${at}.urlRewrite`);

@@ -22,7 +22,7 @@ import type { ListenerSet } from './listener-set.ts';
 import { isServedListener } from './listener-status.ts';
 import type { ReferenceGrant } from './reference-grant.ts';
 import { findYielding, withoutYielded } from './rivals.ts';
-import type { GatewayRoute } from './route.ts';
+import type { GatewayRoute, RouteBackend } from './route.ts';
 import { describeShare, ServerTls } from './server-tls.ts';
 import { listSitePorts, type OwnPorts, type SitePorts } from './site-ports.ts';
 import type { SiteRoute } from './site-route.ts';
@@ -297,8 +297,8 @@ export class GatewaySites implements SiteDecisions {
         for (const hostname of hostnames) variant.places.set(`${id} ${hostname ?? '*'}`, { listener: id, hostname });
       }
     }
-    const basis = Array.from(variants.values(), ({ name, shares, places }) =>
-      [name, ...places.keys(), ...shares.map((list) => list.map(describeShare).join())].join(' '),
+    const basis = Array.from(variants.values(), ({ name, permit, places }) =>
+      [name, ...places.keys(), ...permit(route.backends).map(describeShare)].join(' '),
     ).join('; ');
     if (basis === known.basis) return;
     known.basis = basis;
@@ -306,8 +306,8 @@ export class GatewaySites implements SiteDecisions {
     known.requests =
       variants.size === 0 || route.rules.length === 0
         ? none
-        : [...variants.values()].flatMap(({ name, shares, places }) =>
-            translateRoute(route, { name, shares, places: [...places.values()] }),
+        : [...variants.values()].flatMap(({ name, permit, places }) =>
+            translateRoute(route, { name, permit, places: [...places.values()] }),
           );
     this.#dirty.add(known.key);
   }
@@ -326,10 +326,10 @@ export class GatewaySites implements SiteDecisions {
     const hasTls = route.kind !== 'TLSRoute' || endsTls(listener);
     const make = (name: string) => ({
       name,
-      shares: route.rules.map(({ backends }) => {
+      permit: (backends: readonly RouteBackend[]) => {
         const shares = listShares(route, backends, this.#grants);
         return hasTls ? shares.map((one) => this.#serverTls.dress(one, route.meta.namespace, gateway)) : shares;
-      }),
+      },
       places: new Map<string, Place>(),
     });
     const isOwn = hasTls && this.#serverTls.certificateOf(gateway) !== undefined;

@@ -8,7 +8,7 @@ import type { L4Route } from './l4-route.ts';
 import type { GatewayListener, L4Listener } from './listener.ts';
 import { type ListenerHolder, listenerId } from './listener-holder.ts';
 import { isReferenceGranted, type ReferenceGrant } from './reference-grant.ts';
-import type { GatewayRoute } from './route.ts';
+import { type GatewayRoute, shareOf } from './route.ts';
 import { claimSitePorts, type OwnPorts } from './site-ports.ts';
 
 /** Input of a decision about the ports of Gateways. */
@@ -94,9 +94,11 @@ export function listShares(
   backends: GatewayRoute['backends'],
   grants: readonly ReferenceGrant[],
 ): readonly ServiceShare[] {
-  return backends.map(({ refusal, ...share }): ServiceShare => {
+  return backends.map((backend): ServiceShare => {
+    const share = shareOf(backend);
     const to = { kind: 'Service' as const, namespace: share.namespace ?? meta.namespace, name: share.service };
-    const isUsable = refusal === undefined && isReferenceGranted(grants, { kind, namespace: meta.namespace }, to);
+    const isUsable =
+      backend.refusal === undefined && isReferenceGranted(grants, { kind, namespace: meta.namespace }, to);
     return isUsable ? share : { ...share, isForbidden: true };
   });
 }

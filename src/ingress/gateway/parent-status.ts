@@ -79,6 +79,11 @@ function reasonOf({ reason }: Verdict): string {
   return reason === undefined || reason === 'ExtendedValidationFailed' ? 'UnsupportedValue' : reason;
 }
 
+/** Returns whether endpoints speak only HTTP/2, which mirrors cannot be sent. */
+function isHttp2(appProtocol: string | undefined): boolean {
+  return appProtocol === 'h2c' || appProtocol === 'kubernetes.io/h2c';
+}
+
 /** Values of `appProtocol` that require TLS to the endpoints, which only a BackendTLSPolicy provides. */
 const encrypted: ReadonlySet<string> = new Set(['https', 'kubernetes.io/wss', 'wss', 'tls', 'grpcs']);
 
@@ -86,7 +91,8 @@ function describeReferences(route: GatewayRoute, { grants, serviceOf, policies }
   const protocol = route.kind === 'UDPRoute' ? 'udp' : 'tcp';
   const isHttp = route.kind === 'HTTPRoute' || route.kind === 'GRPCRoute';
   const from = { kind: route.kind, namespace: route.meta.namespace };
-  for (const { refusal, namespace = route.meta.namespace, service: name, servicePort } of route.backends) {
+  for (const backend of route.backends) {
+    const { refusal, namespace = route.meta.namespace, service: name, servicePort, isMirror } = backend;
     if (refusal !== undefined) return no('ResolvedRefs', refusal.reason, refusal.message);
     const key = `${namespace}/${name}`;
     // Without a grant, the status does not reveal whether the Service exists.
@@ -100,9 +106,13 @@ function describeReferences(route: GatewayRoute, { grants, serviceOf, policies }
       const message = `Service ${key} has no ${protocol.toUpperCase()} port ${servicePort}`;
       return no('ResolvedRefs', 'BackendNotFound', message);
     }
-    const { appProtocol } = found;
+    const { appProtocol = '' } = found;
     const isSecure = policies?.find({ service: key, port: found.name }) !== undefined;
-    if (isHttp && !isSecure && appProtocol !== undefined && encrypted.has(appProtocol)) {
+    if (isMirror && (isSecure || encrypted.has(appProtocol) || isHttp2(appProtocol))) {
+      const message = `Service ${key} port ${servicePort}: mirrors are sent in HTTP/1.1 without TLS`;
+      return no('ResolvedRefs', 'UnsupportedProtocol', message);
+    }
+    if (isHttp && !isSecure && encrypted.has(appProtocol)) {
       const message = `Service ${key} port ${servicePort}: appProtocol ${appProtocol} needs a BackendTLSPolicy`;
       return no('ResolvedRefs', 'UnsupportedProtocol', message);
     }

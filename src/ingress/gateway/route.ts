@@ -53,6 +53,8 @@ export interface BackendRefusal {
 /** A backend of a route. An unusable backend keeps its share and answers with an error. */
 export interface RouteBackend extends ServiceShare {
   readonly refusal?: BackendRefusal;
+  /** Receives only copies of requests. */
+  readonly isMirror?: true;
 }
 
 /** Parses a parent. Skips parents without a name and those of other kinds, which other controllers serve. */
@@ -102,6 +104,17 @@ export function readBackend(written: unknown, home: string, path: string): Route
   }
   if (!isPort(port)) return refuse('BackendNotFound', `.port ${showValue(port)}: must be a port from 1 to 65535`);
   return { service, namespace: there, servicePort: port, weight: readWeight(weight) };
+}
+
+/** Returns a backend as a share, without what only the route's status needs. */
+export function shareOf({ service, namespace, servicePort, weight, isForbidden }: RouteBackend): ServiceShare {
+  return {
+    service,
+    ...(namespace !== undefined && { namespace }),
+    ...(servicePort !== undefined && { servicePort }),
+    ...(isForbidden !== undefined && { isForbidden }),
+    weight,
+  };
 }
 
 /** Returns the weight, 0–1000000, or the API's default for an invalid value. */

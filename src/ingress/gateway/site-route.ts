@@ -3,11 +3,13 @@ import { type ObjectMeta, readMeta } from '../../base/read/object-meta.ts';
 import { ProblemList } from '../../base/read/problem-list.ts';
 import { isRecord } from '../../base/read/shape.ts';
 import { showValue } from '../../base/read/show-value.ts';
+import type { ExchangeDemand } from '../intent/group.ts';
 import type { Filters } from '../intent/match.ts';
 import { type FilterFault, noFilters, readFilters } from './filters.ts';
 import { parseHostname } from './hostname.ts';
 import { readPlainRules } from './l4-route.ts';
 import { anything, type Conditions, isFault, readGrpcMatch, readHttpMatch, wrong } from './matches.ts';
+import { mergeFilters } from './merge-filters.ts';
 import { isAbsent, listOf } from './parts.ts';
 import {
   type GatewayRoute,
@@ -17,6 +19,7 @@ import {
   readBackend,
   readParent,
 } from './route.ts';
+import { readExchange } from './timeouts.ts';
 
 /** A route for hosts: HTTPRoute, GRPCRoute or TLSRoute (gateway.networking.k8s.io). */
 export interface SiteRoute extends GatewayRoute {
@@ -31,6 +34,9 @@ export interface RouteRule {
   readonly matches: readonly Conditions[];
   readonly filters: Filters;
   readonly backends: readonly RouteBackend[];
+  /** Filters of rule and backend, for backends with filters of their own, by their index. */
+  readonly own?: ReadonlyMap<number, Filters>;
+  readonly exchange?: ExchangeDemand;
   /** Its requests get an error, because part of the rule is invalid or unsupported. */
   readonly isBroken?: true;
 }
@@ -86,7 +92,7 @@ function parseRoute(
       meta: meta as ObjectMeta,
       parents: readParents(parentRefs, home),
       hostnames: names.value,
-      backends: read.rules.flatMap(({ backends }) => backends),
+      backends: read.rules.flatMap((rule) => [...rule.backends, ...listMirrors(rule)]),
       ...read,
       // Without valid hostnames, the route might serve every name, so none of its rules is served.
       ...(names.fault !== undefined && {
@@ -129,39 +135,68 @@ interface ReadRule {
 }
 
 /** Settings of a rule that change or restrict requests and are not supported. */
-const unsupportedFields = ['timeouts', 'retry', 'sessionPersistence'] as const;
+const unsupportedFields = {
+  HTTPRoute: ['sessionPersistence'],
+  GRPCRoute: ['timeouts', 'retry', 'sessionPersistence'],
+} as const;
 
 function readRule(written: unknown, kind: 'HTTPRoute' | 'GRPCRoute', home: string, path: string): ReadRule {
   const unsupported = (fault: string): FilterFault => ({ reason: 'UnsupportedValue', fault });
   if (!isRecord(written)) return { fault: unsupported(wrong(path, written, 'must be a rule').fault) };
   const faults: FilterFault[] = [];
   const matches = readMatches(written.matches, kind, `${path}.matches`, (fault) => faults.push(unsupported(fault)));
-  const read = readFilters(written.filters, kind, `${path}.filters`);
+  const read = readFilters(written.filters, { kind, home, at: `${path}.filters` });
   if (isFault(read)) faults.push(read);
   const filters = isFault(read) ? noFilters : read;
-  for (const field of unsupportedFields) {
+  for (const field of unsupportedFields[kind]) {
     if (!isIdle(written[field]))
       faults.push(unsupported(`${path}.${field} ${showValue(written[field])}: is not supported`));
   }
-  const rewrite = filters.rewritePath ?? filters.redirect?.path;
-  if (rewrite?.type === 'prefix' && !matches.every((one) => one.path.type === 'element')) {
-    faults.push(unsupported(`${path}.filters: ReplacePrefixMatch needs matches of type PathPrefix`));
-  }
+  const exchange = kind === 'HTTPRoute' ? readExchange(written, path) : {};
+  if (isFault(exchange)) faults.push(unsupported(exchange.fault));
+  const checkPrefix = (some: Filters, place: string): void => {
+    if (!replacesPrefix(some) || matches.every((one) => one.path.type === 'element')) return;
+    faults.push(unsupported(`${place}: ReplacePrefixMatch needs matches of type PathPrefix`));
+  };
+  checkPrefix(filters, `${path}.filters`);
   const { backendRefs } = written;
   if (!isAbsent(backendRefs) && !Array.isArray(backendRefs)) {
     faults.push(unsupported(wrong(`${path}.backendRefs`, backendRefs, 'must be a list of Services').fault));
   }
+  const own = new Map<number, Filters>();
   const backends = listOf(backendRefs).map((one, index) => {
     const place = `${path}.backendRefs[${index}]`;
-    const own = isRecord(one) ? one.filters : undefined;
-    if (!isAbsent(own) && !(Array.isArray(own) && own.length === 0)) {
-      faults.push(unsupported(`${place}.filters ${showValue(own)}: filters of one backend are not supported`));
+    const at = `${place}.filters`;
+    const some = isRecord(one) ? readFilters(one.filters, { kind, home, at, isBackend: true }) : noFilters;
+    const merged = isFault(some) ? some : mergeFilters(filters, some, at);
+    if (isFault(merged)) faults.push(merged);
+    else if (some !== noFilters) {
+      own.set(index, merged);
+      checkPrefix(merged, at);
     }
     return readBackend(one, home, place);
   });
   const [fault] = faults;
-  const rule = { matches, filters, backends, ...(fault !== undefined && { isBroken: true as const }) };
+  const rule: RouteRule = {
+    matches,
+    filters,
+    backends,
+    ...(own.size > 0 && { own }),
+    ...(!isFault(exchange) && Object.keys(exchange).length > 0 && { exchange }),
+    ...(fault !== undefined && { isBroken: true }),
+  };
   return { ...(matches.length > 0 && { rule }), ...(fault !== undefined && { fault }) };
+}
+
+/** Returns whether filters replace the prefix that a match names. */
+export function replacesPrefix({ rewritePath, redirect }: Filters): boolean {
+  return (rewritePath ?? redirect?.path)?.type === 'prefix';
+}
+
+/** Returns the mirrors of a rule and its backends. */
+function listMirrors({ filters, own }: RouteRule): readonly RouteBackend[] {
+  const all = [filters, ...(own?.values() ?? [])].flatMap(({ mirrors = [] }) => mirrors);
+  return [...new Set(all)].map(({ share }) => share);
 }
 
 /** Returns whether a setting is absent or without effect: timeouts of zero mean none. */

@@ -1,11 +1,9 @@
 import type { CertificateSource } from '../intent/certificate-source.ts';
-import type { Group } from '../intent/group.ts';
 import type { ClientVerification, ListenerTls, SiteListener } from '../intent/listener.ts';
-import type { Match } from '../intent/match.ts';
-import type { ServiceShare } from '../intent/service-share.ts';
 import type { HostSpan, SiteDemand, SiteFields, SiteRequest } from '../intent/site-request.ts';
 import type { L7Listener } from './listener.ts';
 import { type ListenerHolder, listenerId } from './listener-holder.ts';
+import { type Permit, RuleGroups } from './rule-groups.ts';
 import type { SiteRoute } from './site-route.ts';
 
 const fields: SiteFields = {
@@ -26,17 +24,16 @@ export interface Place {
 export interface Variant {
   /** Empty for the usual form. */
   readonly name: string;
-  /** Of the backends of each rule. */
-  readonly shares: readonly (readonly ServiceShare[])[];
+  readonly permit: Permit;
 }
 
 /** Translates a route into requests for its names on listeners. */
 export function translateRoute(
   route: SiteRoute,
-  { name, shares, places }: Variant & { readonly places: readonly Place[] },
+  { name, permit, places }: Variant & { readonly places: readonly Place[] },
 ): readonly SiteRequest[] {
   const { kind, meta } = route;
-  const demand = { ok: true, value: translateDemand(route, shares) } as const;
+  const demand = { ok: true, value: translateDemand(route, permit) } as const;
   // The capital letters of the kind make the label unique: names of objects have none.
   const label = `${meta.namespace}:${kind}.${meta.name}${name === '' ? '' : `:${name}`}`;
   const owner = { kind, meta, label, fields, merge: 'Gateway' };
@@ -48,30 +45,19 @@ function spanOf(hostname: string | undefined): { readonly host?: string; readonl
   return hostname.startsWith('*.') ? { host: hostname.slice(2), span: 'labels' } : { host: hostname, span: 'host' };
 }
 
-function translateDemand(route: SiteRoute, shares: Variant['shares']): SiteDemand {
+function translateDemand(route: SiteRoute, permit: Permit): SiteDemand {
   const { kind, rules, refusal } = route;
+  const groups = new RuleGroups(kind, rules.length, permit);
+  const matches = rules.flatMap((rule, index) =>
+    groups.add(refusal === undefined ? rule : { ...rule, isBroken: true }, index),
+  );
   return {
-    matches: rules.flatMap(({ matches, filters }, group) =>
-      matches.map((conditions): Match => ({ ...conditions, filters, group })),
-    ),
-    groups: rules.map((rule, index) =>
-      translateGroup(kind, rule.isBroken || refusal !== undefined ? [] : (shares[index] ?? [])),
-    ),
+    matches,
+    groups: groups.list,
     ...(kind === 'TLSRoute' && { tls: { end: 'endpoint', plain: 'reject' } }),
     access: { limits: {} },
     warnings: [],
     ignored: [],
-  };
-}
-
-function translateGroup(kind: SiteRoute['kind'], shares: readonly ServiceShare[]): Group {
-  return {
-    shares,
-    // gRPC maps 503 to UNAVAILABLE, and 500 to UNKNOWN.
-    errors: { invalid: kind === 'GRPCRoute' ? 503 : 500 },
-    // Other balancing algorithms do not respect weights.
-    ...(shares.length > 1 && { balance: 'roundrobin' }),
-    ...(kind === 'GRPCRoute' && { isH2c: true }),
   };
 }
 

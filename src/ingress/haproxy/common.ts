@@ -131,8 +131,9 @@ ${upstreamRules()}
   http-request set-path %[var(txn.section),map_str(maps/rewrite-target.map)] if ${flagged(letters.rewriteOnly)}
   http-request set-path %[var(txn.section),map_str(maps/rewrite-target.map)]%[var(txn.rest)] if ${flagged(letters.rewrite)} !${flagged(letters.rewriteOnly)}
 ${hostRule()}  http-request set-var(txn.mirrors) var(txn.section),map_str(maps/mirrors.map) if ${flagged(letters.mirrors)}
-${editRules(names, 'request', `if ${flagged(letters.requestEdits)}`)}
+  http-request set-var(txn.deadline) var(txn.section),map_str_int(maps/deadline.map) if ${flagged(letters.deadline)}
   http-request set-var(txn.secure) 'str("; Secure")' if ${flagged(letters.secureOverTls)} { ssl_fc }
+${editRules(names, 'request', `if ${flagged(letters.requestEdits)}`)}
   http-response add-header Set-Cookie "%[var(txn.route),field(2,|)]=%[srv_name]; path=/%[var(txn.route),field(3,|),map_str(maps/cookie-attributes.map)]%[var(txn.secure)]" if ${withoutCookie} !${flagged(letters.noCookie)}
 ${privateRules(`${withoutCookie} !${flagged(letters.noCookie)} `)}
 ${settings.log === undefined ? '' : logServer}  http-response set-header Strict-Transport-Security %[var(txn.section),map_str(maps/hsts.map)] if ${flagged(letters.hsts)}

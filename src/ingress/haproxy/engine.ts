@@ -89,6 +89,7 @@ export class HaproxyEngine {
     this.#health = new HealthWatch({
       socket: this.#disk.path('health.sock'),
       limit: options.hangTimeout ?? defaultHangTimeout,
+      onProbe: () => this.#process.trimLog(),
       isExpected: () => this.isServing,
       isFull: async () => await this.#worker.isFull(),
       onHang: async (silence) => await this.#endHang(silence),
@@ -249,7 +250,7 @@ export class HaproxyEngine {
     const { state, refused } = siftState(ready, this.#generations.banned);
     const waiting = await this.#applier.apply(before, state, held.size > 0);
     const { layout } = this.#applier.inForce ?? before;
-    const pendingReload = waiting.size > 0 || lacksSpares(layout, state.settings.spareBackends);
+    const pendingReload = waiting.size > 0 || lacksSpares(layout, state.settings);
     const pending = this.#listPending(waiting, held);
     this.#outcome = { refused, waiting, pending, pendingReload };
     if (pendingReload) this.#scheduleReload();

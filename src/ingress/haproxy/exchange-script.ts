@@ -6,53 +6,27 @@ export const mirrorLimits = {
   /** Longest mirrored body in bytes: requests with longer ones are not mirrored. */
   body: 16_384,
   /** Copies in progress, in each thread of HAProxy: of one tenant, and of all. */
-  tenant: 16,
+  tenant: 32,
   all: 256,
   /** Seconds that a mirror may take for each step. */
   patience: 2,
 };
 
 /**
- * Filters of sections that mirror requests or limit the duration of exchanges. Only these sections call Lua. Each thread
- * has a state of its own, so that none waits for another.
+ * The filter of sections that mirror requests or limit the duration of exchanges. Only these sections call Lua. Each
+ * thread has a state of its own, so that none waits for another.
  *
- * - `deadline MILLISECONDS` ends an exchange at the first byte after the limit. Silence is limited by the section's
- *   timeout. An error is the only way of a Lua filter to end a response that has begun; `quiet` keeps HAProxy from
- *   printing it.
- * - `mirror` sends copies of requests, as they go to the server, to the mirrors in `txn.mirrors`: `TENANT
- *   NUMERATOR/DENOMINATOR=SERVER,SERVER …`. The copy is sent by a task of its own after the request has been forwarded,
- *   so a mirror neither delays nor fails a request. Beyond the limits there is no copy.
+ * - `txn.deadline`: milliseconds after which an exchange ends at its next byte. Silence is limited by HAProxy's timeout.
+ *   An error is the only way of a Lua filter to end a response that has begun; HAProxy prints it.
+ * - `txn.mirrors`: `TENANT NUMERATOR/DENOMINATOR=SERVER,SERVER …`, servers that get copies of requests as they go to the
+ *   server. The copy is sent by a task of its own after the request has been forwarded, so a mirror neither delays nor
+ *   fails a request. Beyond the limits there is no copy.
  */
-export const exchangeScript = `-- Filters of sections that mirror requests or limit the duration of exchanges.
+export const exchangeScript = `-- The filter of sections that mirror requests or limit the duration of exchanges.
 local function now()
   local time = core.now()
   return time.sec * 1000 + time.usec / 1000
 end
-
-local Deadline = { id = "deadline", flags = filter.FLT_CFG_FL_HTX }
-Deadline.__index = Deadline
-
-function Deadline:new()
-  return setmetatable({ limit = self.limit }, Deadline)
-end
-
-function Deadline:start_analyze(txn, channel)
-  if not channel:is_resp() then self.ends = now() + self.limit end
-  filter.register_data_filter(self, channel)
-end
-
-function Deadline:http_headers(txn, message)
-  if message.channel:is_resp() then self.isUpgraded = txn.f:status() == 101 end
-end
-
-function Deadline:http_payload(txn, message)
-  if not self.isUpgraded and now() > self.ends then error("late", 0) end
-end
-
-core.register_filter("deadline", Deadline, function(class, words)
-  class.limit = tonumber(words[1])
-  return class
-end)
 
 -- Headers of the connection; the copy has its own.
 local own = {}
@@ -67,41 +41,49 @@ local all = 0
 local running = {}
 local turns = {}
 
-local Mirror = { id = "mirror", flags = filter.FLT_CFG_FL_HTX }
-Mirror.__index = Mirror
+local Exchange = { id = "exchange", flags = filter.FLT_CFG_FL_HTX }
+Exchange.__index = Exchange
 
-function Mirror:new()
-  return setmetatable({}, Mirror)
+function Exchange:new()
+  return setmetatable({}, Exchange)
 end
 
-function Mirror:start_analyze(txn, channel)
-  if channel:is_resp() then return end
-  local mirrors = txn:get_var("txn.mirrors")
-  if mirrors == nil then return end
-  self.section = txn.f:be_name()
-  self.targets = {}
+-- For requests, called before the rules of the section, which set the variables.
+function Exchange:start_analyze(txn, channel)
+  if self.ends ~= nil or not channel:is_resp() then filter.register_data_filter(self, channel) end
+end
+
+-- Returns one server of each mirror that gets a copy.
+local function choose(txn, mirrors)
+  local section = txn.f:be_name()
+  local chosen = {}
   local number = 0
   for numerator, denominator, servers in mirrors:gmatch(" (%d+)/(%d+)=(%S+)") do
     number = number + 1
-    local key = self.section .. " " .. number
-    if txn.f:rand(tonumber(denominator)) < tonumber(numerator) then
+    if math.random(tonumber(denominator)) <= tonumber(numerator) then
       local list = {}
       for server in servers:gmatch("[^,]+") do list[#list + 1] = server end
-      local turn = (turns[key] or math.random(0, 255)) + 1
-      turns[key] = turn
-      self.targets[#self.targets + 1] = list[turn % #list + 1]
+      local key = section .. " " .. number
+      turns[key] = (turns[key] or math.random(0, 255)) + 1
+      chosen[#chosen + 1] = list[turns[key] % #list + 1]
     end
   end
-  if #self.targets == 0 then return end
-  self.tenant = mirrors:match("^%S+")
-  self.isMirrored = true
-  filter.register_data_filter(self, channel)
+  return chosen
 end
 
-function Mirror:http_headers(txn, message)
-  if message.channel:is_resp() or not self.isMirrored then return end
+-- Reads what the request asks for. A filter of data costs time, and keeps upgraded connections from being tunnels.
+local function begin(self, txn, message)
+  local deadline = txn:get_var("txn.deadline")
+  if deadline ~= nil then self.ends = now() + deadline end
+  local mirrors = txn:get_var("txn.mirrors")
+  local headers = mirrors and txn.http:req_get_headers()
+  self.targets = mirrors and not headers["upgrade"] and choose(txn, mirrors) or {}
+  if #self.targets == 0 then
+    if deadline == nil then filter.unregister_data_filter(self, message.channel) end
+    return
+  end
+  self.tenant = mirrors:match("^%S+")
   local lines = { txn.f:method() .. " " .. txn.f:pathq() .. " HTTP/1.1", "host: " .. (txn.f:req_fhdr("host") or "") }
-  local headers = txn.http:req_get_headers()
   for name, values in pairs(headers) do
     if not own[name] then
       for index = 0, #values do lines[#lines + 1] = name .. ": " .. values[index] end
@@ -113,7 +95,17 @@ function Mirror:http_headers(txn, message)
   self.size = 0
 end
 
-function Mirror:http_payload(txn, message)
+function Exchange:http_headers(txn, message)
+  if not message.channel:is_resp() then
+    begin(self, txn, message)
+  elseif self.ends ~= nil and txn.f:status() == 101 then
+    filter.unregister_data_filter(self, txn.req)
+    filter.unregister_data_filter(self, txn.res)
+  end
+end
+
+function Exchange:http_payload(txn, message)
+  if self.ends ~= nil and now() > self.ends then error("the exchange took longer than the limit of its route", 0) end
   if self.lines == nil or message.channel:is_resp() then return end
   local data = message:body()
   if data == nil then return end
@@ -148,7 +140,7 @@ local function copy(server, tenant, text)
   end)
 end
 
-function Mirror:http_end(txn, message)
+function Exchange:http_end(txn, message)
   if self.lines == nil or message.channel:is_resp() then return end
   local lines = self.lines
   self.lines = nil
@@ -158,7 +150,7 @@ function Mirror:http_end(txn, message)
   for _, server in ipairs(self.targets) do copy(server, self.tenant, text) end
 end
 
-core.register_filter("mirror", Mirror, function(class)
+core.register_filter("exchange", Exchange, function(class)
   return class
 end)
 `;

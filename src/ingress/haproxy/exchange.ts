@@ -1,4 +1,4 @@
-import type { Backend, HttpBackend, Settings } from './model.ts';
+import type { Backend, HttpBackend, HttpState, Settings } from './model.ts';
 import { UnfitValue } from './quote.ts';
 
 /** Statuses whose responses HAProxy can repeat. */
@@ -10,26 +10,41 @@ const usualRetries = 3;
 /** Longest limit in milliseconds: HAProxy's timers have 31 bits. */
 const longestLimit = 2 ** 31 - 1;
 
-/** Returns whether sections of a backend call the filters of the Lua script. */
+/** The line of a section that calls the Lua script. */
+export const scriptLine = 'filter lua.exchange';
+
+/** Returns whether requests of a backend need the Lua script. */
 export function usesScript({ http }: Backend): boolean {
   return http?.mirrors !== undefined || http?.limit !== undefined;
 }
 
-/**
- * Returns the lines of a section for mirrors, limits and retries. They are fixed when HAProxy starts.
- * Throws {@link UnfitValue}.
- */
-export function exchangeLines({ mirrors, limit, retry }: HttpBackend): readonly string[] {
-  const lines: string[] = [];
-  if (mirrors !== undefined) lines.push('filter lua.mirror');
-  const whole = wholeOf({ limit, retry });
-  if (whole !== undefined) {
-    for (const time of [whole, attemptOf(limit) ?? whole])
-      if (!Number.isInteger(time) || time < 1) throw new UnfitValue(`limit of ${time} ms: must be a positive integer`);
-    lines.push(`filter lua.deadline ${Math.min(whole, longestLimit)}`);
-    lines.push(`timeout server ${Math.min(attemptOf(limit) ?? whole, longestLimit)}ms`);
-  }
-  if (retry === undefined) return lines;
+/** Returns whether HAProxy loads the script: for routes of Gateways, or because a backend needs it. */
+export function needsScript({ settings, backends }: HttpState): boolean {
+  return settings.gateways !== undefined || [...backends.values()].some(usesScript);
+}
+
+/** Limits of an exchange in milliseconds. */
+export interface Limits {
+  /** From the request's headers to the end of the response. */
+  readonly whole: number;
+  /** Silence of the server. */
+  readonly silence: number;
+}
+
+/** Returns the limits of a backend's exchanges, or undefined without any. Throws {@link UnfitValue}. */
+export function limitsOf({ limit, retry }: HttpBackend): Limits | undefined {
+  const { whole, attempt } = limit ?? {};
+  const silence = Math.min(whole ?? Number.POSITIVE_INFINITY, attempt ?? Number.POSITIVE_INFINITY);
+  if (!Number.isFinite(silence)) return undefined;
+  const all = whole ?? silence * (1 + (retry?.attempts ?? 0));
+  for (const time of [all, silence])
+    if (!Number.isInteger(time) || time < 1) throw new UnfitValue(`limit of ${time} ms: must be a positive integer`);
+  return { whole: Math.min(all, longestLimit), silence: Math.min(silence, longestLimit) };
+}
+
+/** Returns the lines of a section for retries, which are fixed when HAProxy starts. Throws {@link UnfitValue}. */
+export function retryLines({ limit, retry }: HttpBackend): readonly string[] {
+  if (retry === undefined) return [];
   const { attempts, codes } = retry;
   if (!Number.isInteger(attempts) || attempts < 0 || attempts > 100)
     throw new UnfitValue(`${attempts} retries: must be 0–100`);
@@ -37,39 +52,18 @@ export function exchangeLines({ mirrors, limit, retry }: HttpBackend): readonly 
   if (unknown !== undefined)
     throw new UnfitValue(`retry of status ${unknown}: HAProxy repeats only ${retryCodes.join(', ')}`);
   const causes = ['conn-failure', 'empty-response', ...(limit?.attempt === undefined ? [] : ['response-timeout'])];
-  return [...lines, `retries ${attempts}`, `retry-on ${[...causes, ...codes].join(' ')}`];
+  return [`retries ${attempts}`, `retry-on ${[...causes, ...codes].join(' ')}`];
 }
 
-/** Returns the lines of a section that depend on the settings: the time to connect must fit into the limit. */
-export function exchangeSettings({ http }: Backend, { timeouts, compression }: Settings): readonly string[] {
-  const { mirrors, limit, retry } = http ?? {};
-  const lines: string[] = [];
-  // Beside other filters, HAProxy wants this one to be written.
-  if (compression !== undefined && (mirrors !== undefined || limit !== undefined)) lines.push('filter compression');
-  const attempt = attemptOf(limit);
-  if (attempt === undefined) return lines;
+/**
+ * Returns the lines of a backend's own section that depend on the settings: the time to connect must fit into its limit.
+ * Spare sections have the usual time.
+ */
+export function connectLines({ http }: Backend, { timeouts }: Settings): readonly string[] {
+  const limits = http === undefined ? undefined : limitsOf(http);
+  if (limits === undefined) return [];
   // Between two tries, HAProxy waits as long as a connection may take, up to one second.
-  const steps = retry === undefined ? 2 * usualRetries + 1 : 2;
-  const connect = Math.min(timeouts.connect, Math.max(1, Math.floor(attempt / steps)));
-  return [...lines, `timeout connect ${connect}ms`, `timeout queue ${Math.min(attempt, longestLimit)}ms`];
-}
-
-function attemptOf(limit: HttpBackend['limit']): number | undefined {
-  if (limit === undefined) return undefined;
-  const { whole = Number.POSITIVE_INFINITY, attempt = Number.POSITIVE_INFINITY } = limit;
-  const least = Math.min(whole, attempt);
-  return Number.isFinite(least) ? least : undefined;
-}
-
-/** Returns the limit of the whole exchange: without one, that of all tries. */
-function wholeOf({
-  limit,
-  retry,
-}: {
-  readonly limit: HttpBackend['limit'];
-  readonly retry: HttpBackend['retry'];
-}): number | undefined {
-  if (limit === undefined) return undefined;
-  const { whole, attempt } = limit;
-  return whole ?? (attempt === undefined ? undefined : attempt * (1 + (retry?.attempts ?? 0)));
+  const steps = http?.retry === undefined ? 2 * usualRetries + 1 : 2;
+  const connect = Math.min(timeouts.connect, Math.max(1, Math.floor(limits.silence / steps)));
+  return [`timeout connect ${connect}ms`, `timeout queue ${limits.silence}ms`];
 }

@@ -1,3 +1,4 @@
+import { limitsOf } from './exchange.ts';
 import { editEntries } from './header-edits.ts';
 import { letters } from './letters.ts';
 import { mirrorsValue } from './mirrors.ts';
@@ -41,6 +42,7 @@ export const featureMaps = [
   'cors-origins',
   'cors-wildcards',
   'mirrors',
+  'deadline',
   'steering',
   'steered',
   'rewrite-host',
@@ -148,7 +150,7 @@ function flagsOf(backend: Backend, forwarded: ForwardedMode, redirect: boolean |
   const flags = [
     ...access,
     backend.limits !== undefined && letters.limits,
-    backend.mode === 'http' && backend.timeoutServer !== undefined && letters.timeoutServer,
+    backend.mode === 'http' && silenceOf(backend) !== undefined && letters.timeoutServer,
     backend.mode === 'http' && backend.timeoutTunnel !== undefined && letters.timeoutTunnel,
     rewrite !== undefined && letters.rewrite,
     rewrite?.dropRest === true && letters.rewriteOnly,
@@ -161,6 +163,7 @@ function flagsOf(backend: Backend, forwarded: ForwardedMode, redirect: boolean |
     http.cors !== undefined && letters.cors,
     http.cors?.byFetch === true && letters.corsByFetch,
     http.mirrors !== undefined && letters.mirrors,
+    limitsOf(http) !== undefined && letters.deadline,
     http.steering !== undefined && letters.steering,
     http.redirect !== undefined && `${letters.answerRedirect}${letters.redirectStatus[http.redirect.status]}`,
     backend.mode === 'http' && http.cookie === undefined && letters.noCookie,
@@ -176,6 +179,13 @@ function flagsOf(backend: Backend, forwarded: ForwardedMode, redirect: boolean |
   return flags.join('');
 }
 
+/** Returns how long a server may be silent. */
+function silenceOf({ timeoutServer, http = {} }: Backend): number | undefined {
+  const silence = limitsOf(http)?.silence;
+  if (timeoutServer === undefined || silence === undefined) return timeoutServer ?? silence;
+  return Math.min(timeoutServer, silence);
+}
+
 /** Returns the map entries of a backend in a section. Throws {@link UnfitValue}. */
 export function featureEntries(backend: Backend, section: string): Map<FeatureMap, Map<string, string>> {
   const entries = new Map<FeatureMap, Map<string, string>>();
@@ -186,7 +196,8 @@ export function featureEntries(backend: Backend, section: string): Map<FeatureMa
   add('limits', backend.limits && limitsValue(backend));
   add('deny', backend.denyList && listIdOf(backend.denyList));
   if (backend.mode === 'tcp') return entries;
-  add('timeout-server', backend.timeoutServer?.toFixed(0));
+  add('timeout-server', silenceOf(backend)?.toFixed(0));
+  add('deadline', limitsOf(backend.http ?? {})?.whole.toFixed(0));
   add('timeout-tunnel', backend.timeoutTunnel?.toFixed(0));
   const { rewrite, hsts, rewriteHost, requestEdits, responseEdits } = backend.http ?? {};
   if (rewrite?.prefix !== '') add('rewrite-prefix', rewrite?.prefix);

@@ -1,6 +1,6 @@
 import { certificateFile, certificateList, defaultCertificateFile, listLine, listOf } from './command.ts';
 import { renderDefaults } from './common.ts';
-import { exchangeSettings } from './exchange.ts';
+import { connectLines, scriptLine } from './exchange.ts';
 import { exchangeFile, exchangeScript } from './exchange-script.ts';
 import type { Loopback } from './frontend-parts.ts';
 import { renderFrontends } from './frontends.ts';
@@ -60,7 +60,7 @@ export function renderFiles(inForce: InForce, maps: Maps, place: Place, loopback
     ...defaultCertificates(state),
     ...clientAuthorities(state),
     ...settingsFiles(state.settings),
-    [exchangeFile, exchangeScript],
+    ...(inForce.layout.hasScript ? ([[exchangeFile, exchangeScript]] as const) : []),
   ]);
   for (const name of maps.keys()) files.set(mapFile(name), () => renderMap(maps, name));
   files.set(networksMap, () => renderNetworksFile(listsOf(state.backends.values())));
@@ -176,7 +176,12 @@ function renderSection(inForce: InForce, section: string, id: string | undefined
       ? { from: section.startsWith('spare-tcp') ? 'passthrough' : 'http', shape: spareShape, servers: new Map() }
       : makeSection(backend, inForce.state.authorities, id === section);
   const comment = id === undefined || id === section ? '' : ` # ${id}`;
-  const own = backend === undefined ? [] : exchangeSettings(backend, inForce.state.settings);
+  const { settings } = inForce.state;
+  const own = [
+    // Beside other filters, HAProxy wants this one to be written.
+    ...(settings.compression !== undefined && shape.includes(scriptLine) ? ['filter compression'] : []),
+    ...(backend !== undefined && id === section ? connectLines(backend, settings) : []),
+  ];
   const more = own.map((line) => `  ${line}\n`).join('');
   const lines = [...servers.values()].sort((a, b) => (a.id < b.id ? -1 : 1)).map(renderServer);
   return `backend ${section} from ${from}${comment}\n${more}${shape}${lines.map((line) => `${line}\n`).join('')}`;

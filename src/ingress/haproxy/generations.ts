@@ -28,6 +28,8 @@ export class Generations {
   readonly #disk: Disk;
   readonly #process: HaproxyProcess;
   readonly #tell: (problem: string) => void;
+  /** Names of headers with rules in the last configuration. */
+  #headers: ReadonlySet<string> = new Set();
   /** Parts that HAProxy has rejected. */
   readonly banned = new Map<object, Refusal>();
 
@@ -50,7 +52,10 @@ export class Generations {
       const { inForce, files, maps } = await this.#render(state, generation);
       await this.#disk.create(generation, files);
       const output = await this.#process.check(this.#disk.path(generation, 'conf'));
-      if (output === undefined) return { inForce, refused, maps };
+      if (output === undefined) {
+        this.#headers = inForce.layout.editedHeaders;
+        return { inForce, refused, maps };
+      }
       const alerts = readAlerts(output);
       const accused = accuse(alerts, files, state);
       if (accused.size === 0) {
@@ -76,11 +81,12 @@ export class Generations {
    * Returns whether a generation is identical to what this version would write: another version may use other rules.
    */
   async isOurs(inForce: InForce, generation: string): Promise<boolean> {
-    const files = renderConfiguration(inForce, this.#place(), this.#loopback(), generation);
+    const files = renderConfiguration(inForce, this.#place(generation), this.#loopback(), generation);
     for (const [path, content] of files) {
       const written = await readFile(this.#disk.path(generation, path), 'utf8').catch(() => undefined);
       if (written !== content) return false;
     }
+    this.#headers = inForce.layout.editedHeaders;
     return true;
   }
 
@@ -88,18 +94,19 @@ export class Generations {
     state: HttpState,
     generation: string,
   ): Promise<{ readonly inForce: InForce; readonly files: Files; readonly maps: Maps }> {
-    const inForce: InForce = { state, layout: freshLayout(state) };
+    const inForce: InForce = { state, layout: freshLayout(state, this.#headers) };
     const maps = await allEntriesInTurns(inForce);
-    const files = renderFiles(inForce, maps, this.#place(), this.#loopback(), generation);
+    const files = renderFiles(inForce, maps, this.#place(generation), this.#loopback(), generation);
     for (const part of [rememberMain(inForce), rememberShards(inForce, allShards)]) {
       for (const [path, content] of part) files.set(path, content);
     }
     return { inForce, files, maps };
   }
 
-  #place(): Place {
+  #place(generation: string): Place {
     const { user, group, hardStopAfter } = this.#options;
     return {
+      folder: this.#disk.path(generation),
       adminSocket: this.#disk.path('admin.sock'),
       ...(user === undefined ? {} : { user, jail: this.#disk.path('jail') }),
       ...(group === undefined ? {} : { group }),

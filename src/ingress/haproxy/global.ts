@@ -3,8 +3,10 @@ import type { Settings } from './model.ts';
 import { checkToken, quoteWord } from './quote.ts';
 import { milliseconds } from './section.ts';
 
-/** Folder and user of HAProxy at run time. */
+/** Folders and user of HAProxy at run time. */
 export interface Place {
+  /** Folder of the generation. */
+  readonly folder: string;
   /** Path of the worker's stats socket. */
   readonly adminSocket: string;
   /** Root of the worker after its start. Absent: no chroot. */
@@ -27,9 +29,8 @@ export function renderGlobal(settings: Settings, place: Place, generation: strin
   const lines = [
     `description ${generation}`,
     'default-path parent',
-    hasScript && `lua-load-per-thread ${exchangeFile}`,
-    // Otherwise HAProxy prints a message for each exchange that a filter ends.
-    hasScript && 'quiet',
+    // HAProxy loads it for each thread after it has read the configuration, from its own folder.
+    hasScript && `lua-load-per-thread ${quoteWord(`${place.folder}/${exchangeFile}`)}`,
     `stats socket ${quoteWord(place.adminSocket)} mode 600 level admin expose-fd listeners`,
     place.jail !== undefined && `chroot ${quoteWord(place.jail)}`,
     place.user !== undefined && `user ${quoteWord(place.user)}`,

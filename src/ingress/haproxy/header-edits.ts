@@ -1,4 +1,5 @@
 import { encodeValue } from './encode.ts';
+import { flagged, letters } from './letters.ts';
 import type { Backend, HeaderEdits } from './model.ts';
 import { checkToken, hopHeader, UnfitValue } from './quote.ts';
 
@@ -86,5 +87,7 @@ export function editRules(names: Iterable<string>, kind: 'request' | 'response',
   );
   return `  ${rule} unset-var(txn.edits)
   ${rule} set-var(txn.edits) var(txn.section),map_str(maps/${kind}-edits.map) ${when}
+  # Requests without changes do not pay for the names of others.
+  ${rule} allow if !{ var(txn.edits) -m found } !${flagged(letters.headers)}
 ${lines.join('\n')}\n`;
 }

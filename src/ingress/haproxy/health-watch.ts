@@ -9,6 +9,8 @@ export interface HealthQuestions {
   readonly socket: string;
   /** Time without an answer after which HAProxy is considered hung. */
   readonly limit: number;
+  /** Called before each probe. */
+  readonly onProbe: () => void;
   /** Returns whether HAProxy is expected to answer. */
   readonly isExpected: () => boolean;
   /** Returns whether every allowed connection is in use, in which case HAProxy is not hung. */
@@ -57,6 +59,7 @@ export class HealthWatch {
 
   async #check(): Promise<void> {
     const { socket, limit, isExpected, isFull, onHang } = this.#questions;
+    this.#questions.onProbe();
     const asked = performance.now();
     if (!isExpected() || (await askHealth(socket)) || (await isFull())) {
       this.#answeredAt = asked;

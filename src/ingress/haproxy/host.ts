@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process';
-import { closeSync, openSync, readdirSync, readFileSync } from 'node:fs';
+import { closeSync, openSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { basename } from 'node:path';
 
 /** Paths and program of one HAProxy. */
@@ -66,7 +66,9 @@ export class LocalHost implements ProcessHost {
   #start(other: string | undefined): void {
     const { binary, configuration, masterSocket, log } = this.#place;
     const takeOver = other === undefined ? [] : ['-x', other];
-    const stderr = openSync(log, 'w', 0o600);
+    // Appending, so that the supervisor can empty the file.
+    rmSync(log, { force: true });
+    const stderr = openSync(log, 'a', 0o600);
     // Not execa, which keeps pipes and handlers for a child that should outlive this process.
     const child = spawn(binary, ['-W', '-S', `${masterSocket},mode,600`, '-f', configuration, ...takeOver], {
       detached: true,

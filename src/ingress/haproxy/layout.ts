@@ -1,6 +1,6 @@
-import { usesScript } from './exchange.ts';
+import { needsScript } from './exchange.ts';
 import { listEditedNames } from './header-edits.ts';
-import type { HttpState } from './model.ts';
+import type { HttpState, Settings } from './model.ts';
 import { authorityFile, type ServerLine, spareShapes } from './section.ts';
 
 /**
@@ -44,13 +44,36 @@ export interface InForce {
  * Share of spare sections per shape, relative to the configured number. The balances random and source are the
  * defaults.
  */
-const shares: Readonly<Record<string, number>> = { 'http-random': 1, 'http-roundrobin': 1, 'tcp-source': 0.5 };
+const shares: Readonly<Record<string, number>> = {
+  'http-random': 1,
+  'http-roundrobin': 1,
+  'tcp-source': 0.5,
+  'script-random': 1 / 32,
+  'script-roundrobin': 1 / 32,
+  'script-leastconn': 1 / 256,
+  'script-source': 1 / 256,
+};
 
-/** Returns the layout after HAProxy has loaded a complete configuration. */
-export function freshLayout(state: HttpState): Layout {
+/** Returns the number of spare sections of a kind. Those with the script are for routes of Gateways. */
+function countSpares(kind: string, { gateways, spareBackends }: Settings): number {
+  if (kind.startsWith('script-') && gateways === undefined) return 0;
+  return Math.ceil(spareBackends * (shares[kind] ?? 0.125));
+}
+
+/** Maximum number of names of headers for which there are rules although no backend needs them any more. */
+const mostKeptHeaders = 100;
+
+/**
+ * Returns the layout after HAProxy has loaded a complete configuration.
+ *
+ * @param kept names of headers with rules in the previous one: a backend that returns needs no reload
+ */
+export function freshLayout(state: HttpState, kept: Iterable<string> = []): Layout {
+  const needed = new Set([...state.backends.values()].flatMap(listEditedNames));
+  const others = [...kept].filter((name) => !needed.has(name)).slice(0, mostKeptHeaders);
   const spares = new Map<string, readonly string[]>();
   for (const [kind, shape] of spareShapes) {
-    const count = Math.ceil(state.settings.spareBackends * (shares[kind] ?? 0.125));
+    const count = countSpares(kind, state.settings);
     spares.set(
       shape,
       Array.from({ length: count }, (_, i) => `spare-${kind}-${i + 1}`),
@@ -63,8 +86,8 @@ export function freshLayout(state: HttpState): Layout {
     leaving: new Map(),
     tenancies: new Map(),
     authorities: new Set([...state.authorities].map(([name, pem]) => authorityFile(name, pem))),
-    editedHeaders: new Set([...state.backends.values()].flatMap(listEditedNames)),
-    hasScript: [...state.backends.values()].some(usesScript),
+    editedHeaders: new Set([...needed, ...others]),
+    hasScript: needsScript(state),
   };
 }
 
@@ -72,10 +95,10 @@ export function freshLayout(state: HttpState): Layout {
  * Returns whether some shape has so few spare sections left that a reload should create new ones at the next
  * opportunity.
  */
-export function lacksSpares(layout: Layout, wanted: number): boolean {
+export function lacksSpares(layout: Layout, settings: Settings): boolean {
   for (const [kind, shape] of spareShapes) {
     const left = layout.spares.get(shape)?.length ?? 0;
-    if (left < Math.ceil(wanted * (shares[kind] ?? 0.125)) / 4) return true;
+    if (left < countSpares(kind, settings) / 4) return true;
   }
   return false;
 }

@@ -15,6 +15,7 @@ export const letters = {
   /** Cross-origin requests by the Fetch standard, as the Gateway API demands; always with `cors`. */
   corsByFetch: 'C',
   mirrors: 'm',
+  deadline: 'e',
   steering: 'y',
   answerRedirect: 'g',
   redirectStatus: { 301: '1', 302: '2', 303: '3', 307: '7', 308: '8' } satisfies Record<

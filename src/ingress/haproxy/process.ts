@@ -1,9 +1,12 @@
-import { readFileSync } from 'node:fs';
+import { readFileSync, statSync, truncateSync } from 'node:fs';
 import { connect } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { execa } from 'execa';
 import type { HostResources, ProcessHost, ProcessPlace, ProcessSignal } from './host.ts';
 import { askMaster, type Processes, readProcesses } from './master.ts';
+
+/** Bytes. */
+const longestLog = 2 ** 20;
 
 /** One HAProxy in master-worker mode. It outlives its supervisor. */
 export class HaproxyProcess {
@@ -38,12 +41,21 @@ export class HaproxyProcess {
     try {
       const lines = readFileSync(this.#place.log, 'utf8').split('\n');
       return lines
-        .filter((line) => /ALERT|EMERG|rror/.test(line))
+        .filter((line) => /ALERT|EMERG|rror/.test(line) && !line.includes('Lua filter'))
         .slice(-5)
         .join('; ')
         .slice(-1000);
     } catch {
       return '';
+    }
+  }
+
+  /** Empties the file of its output when it is long: HAProxy prints a line for each exchange that a filter ends. */
+  trimLog(): void {
+    try {
+      if (statSync(this.#place.log).size > longestLog) truncateSync(this.#place.log);
+    } catch {
+      // HAProxy has not been started here.
     }
   }
 

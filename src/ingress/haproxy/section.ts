@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { LRUCache } from 'lru-cache';
-import { exchangeLines } from './exchange.ts';
+import { retryLines, scriptLine, usesScript } from './exchange.ts';
 import { cookieFormat, isBare, isPlain, withoutCookie } from './features.ts';
 import type { Backend, HeaderAction, HttpBackend, Server, VerifiedTls } from './model.ts';
 import { checkName, checkToken, fileName, hopHeader, quoteHeaderValue, quoteWord, UnfitValue } from './quote.ts';
@@ -32,10 +32,17 @@ export interface Section {
 
 /** Shapes of spare sections: those without individual rules. */
 export const spareShapes: ReadonlyMap<string, string> = new Map(
-  (['http', 'tcp'] as const).flatMap((mode) =>
+  (['http', 'tcp', 'script'] as const).flatMap((kind) =>
     (['random', 'roundrobin', 'leastconn', 'source'] as const).map((balance): [string, string] => [
-      `${mode}-${balance}`,
-      shapeOf({ id: '', mode, balance, servers: [], checkInterval: 0 }),
+      `${kind}-${balance}`,
+      shapeOf({
+        id: '',
+        mode: kind === 'tcp' ? 'tcp' : 'http',
+        balance,
+        servers: [],
+        checkInterval: 0,
+        ...(kind === 'script' && { http: { mirrors: [] } }),
+      }),
     ]),
   ),
 );
@@ -188,7 +195,10 @@ function shapeOf(backend: Backend): string {
   if (backend.mode === 'tcp') {
     if (backend.timeoutServer !== undefined) lines.push(`timeout server ${milliseconds(backend.timeoutServer)}`);
     if (backend.timeoutTunnel !== undefined) lines.push(`timeout tunnel ${milliseconds(backend.timeoutTunnel)}`);
-  } else lines.push(...httpLines(backend.http ?? {}));
+  } else {
+    if (usesScript(backend)) lines.push(scriptLine);
+    lines.push(...httpLines(backend.http ?? {}));
+  }
   return lines.map((line) => `  ${line}\n`).join('');
 }
 
@@ -197,7 +207,7 @@ function httpLines(http: HttpBackend): string[] {
   if (http.adjustCase === true) lines.push('option h1-case-adjust-bogus-server');
   for (const action of http.requestHeaders ?? []) lines.push(`http-request ${headerRule(action)}`);
   for (const action of http.responseHeaders ?? []) lines.push(`http-response ${headerRule(action)}`);
-  lines.push(...exchangeLines(http));
+  lines.push(...retryLines(http));
   lines.push('use-server %[var(txn.server)] if { var(txn.server) -m found }');
   return lines;
 }

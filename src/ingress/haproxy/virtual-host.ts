@@ -72,9 +72,14 @@ export function checkHostRules(host: VirtualHost): void {
     const { path, target } = rule;
     if (path.type !== 'regex') checkPrefixKey(`${host.key}${checkPath(path.value)}/${mark}`);
     testsOf(rule);
-    if (target.kind === 'redirect') makeRedirect(host.key, target.redirect);
+    checkRedirects(host.key, target);
   }
   if (!isSimple(host.rules)) compileHost(host, (backend) => backend);
+}
+
+function checkRedirects(scope: string, target: Target): void {
+  if (target.kind === 'redirect') makeRedirect(scope, target.redirect);
+  if (target.kind === 'split') for (const part of target.parts) checkRedirects(scope, part.target);
 }
 
 /** Returns whether rules surely need few decisions: each is open, fulfilled or out, for few conditions. */

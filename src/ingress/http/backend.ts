@@ -9,7 +9,7 @@ import type {
   StickyCookie,
   VerifiedTls,
 } from '../haproxy/model.ts';
-import type { CookieDemand, Group } from '../intent/group.ts';
+import type { CookieDemand, ExchangeDemand, Group } from '../intent/group.ts';
 import type { Filters, HeaderChange, Redirect } from '../intent/match.ts';
 import type { ServiceShare, ShareTls } from '../intent/service-share.ts';
 import type { SiteDemand, SiteOwner } from '../intent/site-request.ts';
@@ -95,13 +95,22 @@ export function makeBackend(
       },
     }),
     ...(!isPassthrough && {
-      http: { ...makeHttp(site, findMatch(demand, index), defaults, authority), ...makeSteering(site, finder) },
+      http: {
+        ...makeHttp(site, findMatch(demand, index), defaults, authority),
+        ...makeSteering(site, finder),
+        ...makeMirrors(site, findMatch(demand, index).filters, finder),
+      },
     }),
   };
 }
 
 /** Returns the path and filters of the match that leads to a group. */
-function findMatch({ matches }: SiteDemand, index: number): { readonly path: string; readonly filters?: Filters } {
+function findMatch(
+  { matches, groups }: SiteDemand,
+  index: number,
+): { readonly path: string; readonly filters?: Filters } {
+  const own = groups[index]?.own;
+  if (own !== undefined) return own;
   const match = matches.find(({ group }) => group === index);
   return match === undefined ? { path: '' } : { path: match.path.value, filters: match.filters };
 }
@@ -127,7 +136,7 @@ function makeHttp(
   const rewrite = makeRewrite(path, filters);
   const isSecure = tls !== undefined && tls.plain !== 'serve';
   const { forwardedPrefix, redirect, cors } = filters ?? {};
-  const { cookie } = group;
+  const { cookie, exchange } = group;
   return {
     ...(cookie !== undefined && {
       cookie: makeCookie(cookie, cookie.name ?? defaults.cookieName ?? defaultCookieName(owner), isSecure),
@@ -145,7 +154,30 @@ function makeHttp(
     ...(requestHeaders.length > 0 && { requestHeaders: requestHeaders.map(asAction) }),
     ...(responseHeaders.length > 0 && { responseHeaders: responseHeaders.map(asAction) }),
     ...(adjustsCase === true && { adjustCase: true }),
+    ...(exchange !== undefined && makeExchange(exchange)),
     ...(group.tls !== undefined && { tls: authority === undefined ? {} : { authority } }),
+  };
+}
+
+function makeExchange({ whole, attempt, retry }: ExchangeDemand): Pick<HttpBackend, 'limit' | 'retry'> {
+  const limit = { ...(whole !== undefined && { whole }), ...(attempt !== undefined && { attempt }) };
+  return { ...((whole ?? attempt) !== undefined && { limit }), ...(retry !== undefined && { retry }) };
+}
+
+/** Returns the endpoints of mirrors that speak HTTP/1. */
+function makeMirrors(
+  { owner: { meta } }: GroupOfSite,
+  { mirrors }: Partial<Filters> = {},
+  finder: EndpointFinder,
+): Pick<HttpBackend, 'mirrors'> {
+  if (mirrors === undefined) return {};
+  return {
+    mirrors: mirrors.map(({ share, numerator, denominator }) => {
+      const all = finder.find(share, meta.namespace, { protocol: 'tcp' });
+      const used = usedState(all);
+      const servers = all.filter(({ state, appProtocol }) => state === used && !isHttp2(appProtocol));
+      return { servers: servers.map(({ address, port }) => ({ address, port })), numerator, denominator };
+    }),
   };
 }
 

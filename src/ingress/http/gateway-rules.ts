@@ -1,10 +1,11 @@
 import { type EndpointFinder, listIdled } from '../backends/endpoints.ts';
 import { byAgeAndName } from '../claims/order.ts';
+import type { Backend } from '../haproxy/model.ts';
 import type { Condition, RedirectTarget, Rule, RulePath, Target } from '../haproxy/rule.ts';
 import type { Group } from '../intent/group.ts';
 import type { Filters, Match, PathMatch, ValueMatch } from '../intent/match.ts';
 import type { ServiceShare } from '../intent/service-share.ts';
-import type { SiteRequest } from '../intent/site-request.ts';
+import type { SiteDemand, SiteRequest } from '../intent/site-request.ts';
 
 /** A rule with its origin, which determines precedence. */
 export interface RankedRule {
@@ -88,8 +89,38 @@ function compareOwners({ owner: one }: SiteRequest, { owner: other }: SiteReques
   return one.meta.uid === other.meta.uid ? 0 : byAgeAndName(one, other);
 }
 
+/**
+ * Returns the targets of the groups of a demand, by their index.
+ *
+ * @param backends of the groups, in their order
+ * @param home namespace of the object
+ */
+export function makeTargets(
+  { groups }: SiteDemand,
+  backends: readonly Pick<Backend, 'id'>[],
+  home: string,
+  finder: EndpointFinder,
+): readonly Target[] {
+  const whole = groups.map((group, index): Target => {
+    const { own } = group;
+    if (own?.filters.redirect === undefined) return makeTarget(group, backends[index]?.id ?? '', home, finder);
+    return { kind: 'redirect', redirect: redirectOf({ type: 'element', value: own.path }, own.filters.redirect) };
+  });
+  return groups.map(({ parts, errors }, index): Target => {
+    const answer: Target = whole[index] ?? { kind: 'answer', status: errors?.invalid ?? 503 };
+    if (parts === undefined) return answer;
+    const used = parts.flatMap(({ weight, group }) => {
+      const target = whole[group];
+      return target === undefined || weight <= 0 ? [] : [{ weight, target }];
+    });
+    const [first] = used;
+    if (first === undefined) return answer;
+    return used.length === 1 ? first.target : { kind: 'split', parts: used };
+  });
+}
+
 /** Returns the target of a group's requests. Its backend contains the shares with endpoints. */
-export function makeTarget(group: Group, backend: string, home: string, finder: EndpointFinder): Target {
+function makeTarget(group: Group, backend: string, home: string, finder: EndpointFinder): Target {
   const target: Target = { kind: 'backend', backend };
   const { errors, shares, targetPort } = group;
   if (errors === undefined) return target;

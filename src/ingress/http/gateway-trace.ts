@@ -6,7 +6,7 @@ import type { SiteRequest } from '../intent/site-request.ts';
 import type { DesiredSites } from './desired.ts';
 import { bySpecificity, covers } from './gateway-hosts.ts';
 import { findPlaces, type Place } from './gateway-places.ts';
-import { byPrecedence, makeRules, makeTarget, type RankedRule, requestPattern } from './gateway-rules.ts';
+import { byPrecedence, makeRules, makeTargets, type RankedRule, requestPattern } from './gateway-rules.ts';
 import type { RequestTrace } from './request-trace-document.ts';
 import type { ServedSite } from './served-site.ts';
 import type { TracedRequest } from './traced-request.ts';
@@ -100,9 +100,7 @@ function listCandidates(
   return sites
     .flatMap((site) => {
       const { request, demand, backends } = site;
-      const targets = demand.groups.map((group, index) =>
-        makeTarget(group, backends[index]?.id ?? '', request.owner.meta.namespace, finder),
-      );
+      const targets = makeTargets(demand, backends, request.owner.meta.namespace, finder);
       return makeRules(request, targets).map((ranked): Candidate => {
         return { site, match: demand.matches[ranked.index] as Match, ranked };
       });

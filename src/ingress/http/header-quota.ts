@@ -1,4 +1,6 @@
+import type { Filters } from '../intent/match.ts';
 import type { SiteDemand, SiteOwner } from '../intent/site-request.ts';
+import { listFilters } from './demand-filters.ts';
 
 /** Maximum number of names of headers that the filters of a namespace change: HAProxy has rules for each name. */
 const mostNames = 100;
@@ -15,7 +17,7 @@ export class HeaderQuota {
   /** Claims the names of a demand once. Returns why it is rejected, or undefined. */
   claim({ meta: { namespace } }: SiteOwner, demand: SiteDemand): string | undefined {
     if (this.#claims.has(demand)) return undefined;
-    const names = new Set(demand.matches.flatMap(listNames));
+    const names = new Set(listFilters(demand).flatMap(listNames));
     if (names.size === 0) return undefined;
     const used = this.#used.get(namespace) ?? new Map<string, number>();
     const added = [...names].filter((name) => !used.has(name)).length;
@@ -41,7 +43,7 @@ export class HeaderQuota {
   }
 }
 
-function listNames({ filters: { requestEdits, responseEdits } }: SiteDemand['matches'][number]): readonly string[] {
+function listNames({ requestEdits, responseEdits }: Filters): readonly string[] {
   return [requestEdits, responseEdits].flatMap((edits) => {
     if (edits === undefined) return [];
     const { set, add, remove } = edits;

@@ -7,7 +7,7 @@ import type { SiteDemand, SiteRequest } from '../intent/site-request.ts';
 import { type HttpDefaults, listShareCertificates, makeBackend } from './backend.ts';
 import { findUnfit } from './gateway-hosts.ts';
 import type { RefusedAtListener } from './gateway-plan.ts';
-import { makeRules, makeTarget, type RankedRule, requestPattern } from './gateway-rules.ts';
+import { makeRules, makeTargets, type RankedRule, requestPattern } from './gateway-rules.ts';
 import { HeaderQuota } from './header-quota.ts';
 import { PatternQuota } from './pattern-quota.ts';
 import type { ServedSite } from './served-site.ts';
@@ -80,9 +80,7 @@ export class RequestPreparer {
     if (!parsed.ok) return { rules: [] };
     const demand = parsed.value;
     const backends = this.#makeBackends(request, demand, isPassthrough);
-    const targets = demand.groups.map((group, index) =>
-      makeTarget(group, backends[index]?.id ?? '', owner.meta.namespace, this.#parts.finder),
-    );
+    const targets = makeTargets(demand, backends, owner.meta.namespace, this.#parts.finder);
     const rules = makeRules(request, targets);
     const unfit =
       findUnfit(rules.map(({ rule }) => rule)) ??

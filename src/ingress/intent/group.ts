@@ -1,4 +1,5 @@
 import type { PemText } from './certificate-source.ts';
+import type { Filters } from './match.ts';
 import type { ServiceShare } from './service-share.ts';
 
 /** Services that share the requests of a match. */
@@ -26,6 +27,34 @@ export interface Group {
   readonly steering?: Steering;
   /** Uses HTTP/2 without TLS to every server, regardless of the port's appProtocol (GRPCRoute). */
   readonly isH2c?: boolean;
+  /** Limits of an exchange, and retries. Absent: none. */
+  readonly exchange?: ExchangeDemand;
+  /** Distributes the requests to other groups, which have filters of their own, instead of shares. */
+  readonly parts?: readonly GroupPart[];
+  /** Path and filters of a group that is a part of another one. Absent: those of the match that leads to it. */
+  readonly own?: { readonly path: string; readonly filters: Filters };
+}
+
+/** Another group that takes a part of the requests. */
+export interface GroupPart {
+  readonly weight: number;
+  /** Index of the group. */
+  readonly group: number;
+}
+
+/** Limits of the duration of an exchange in milliseconds, and retries. */
+export interface ExchangeDemand {
+  /** Of the whole exchange, with all tries. */
+  readonly whole?: number;
+  /** Of one try. */
+  readonly attempt?: number;
+  /** Also repeats failures of connections, and tries that take too long. */
+  readonly retry?: {
+    /** Tries after the first one. */
+    readonly attempts: number;
+    /** Statuses of responses that are repeated. */
+    readonly codes: readonly number[];
+  };
 }
 
 /**

@@ -1,3 +1,5 @@
+import type { ServiceShare } from './service-share.ts';
+
 /** Requests of a host that go to one group. All conditions must hold. */
 export interface Match {
   readonly path: PathMatch;
@@ -54,6 +56,8 @@ export interface Filters {
   readonly redirect?: Redirect;
   /** Answers preflight requests and allows cross-origin requests (Fetch standard). */
   readonly cors?: CorsRules;
+  /** Receive copies of the requests, after all changes. */
+  readonly mirrors?: readonly Mirror[];
   /** Host header that servers receive. */
   readonly rewriteHost?: string;
   /** Value of X-Forwarded-Prefix. */
@@ -110,8 +114,22 @@ export interface PathRewrite {
 /** Treatment of the forwarded headers of a client. */
 export type ForwardedMode = 'append' | 'replace' | 'if-none' | 'never';
 
+/** A Service of which one endpoint, in turn, receives copies of requests. */
+export interface Mirror {
+  /** Its weight has no meaning. */
+  readonly share: ServiceShare;
+  /** Part of the requests: `numerator` of `denominator`, which are whole numbers. */
+  readonly numerator: number;
+  readonly denominator: number;
+}
+
 /** Cross-origin requests. */
 export interface CorsRules {
+  /**
+   * Behaviour as the Gateway API defines it; wildcards cover any number of labels. Absent: as ingress-nginx, which
+   * answers every OPTIONS request of an allowed origin.
+   */
+  readonly byFetch?: true;
   /** `*` means all; `https://*.example.com` means names one label below. */
   readonly origins: readonly string[];
   /** Values of the headers Access-Control-Allow-Methods, -Headers, and Access-Control-Expose-Headers. */

@@ -3,6 +3,7 @@ import { after, before, describe, it } from 'mocha';
 import { portFeatures, siteFeatures } from '../../../../src/ingress/gateway/supported-features.ts';
 import type { ConformanceTest } from './expectations.ts';
 import { GatewayLab } from './gateway-lab.ts';
+import { ownTests } from './own-tests.ts';
 import { Player } from './player.ts';
 
 const features: ReadonlySet<string> = new Set([...portFeatures, ...siteFeatures]);
@@ -26,7 +27,7 @@ describe('Gateway API conformance', () => {
     await lab.down();
   });
 
-  for (const one of tests) {
+  for (const one of [...tests, ...ownTests]) {
     if (!one.features.every((feature) => features.has(feature))) continue;
     if (one.onlyIfNotFeature !== undefined && features.has(one.onlyIfNotFeature)) continue;
     it(one.test, () => player.play(one)).timeout(60_000);

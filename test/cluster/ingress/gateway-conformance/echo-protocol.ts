@@ -48,10 +48,29 @@ export interface WireQuestion {
   readonly payload?: string;
 }
 
+/** Frames of one WebSocket connection (RFC 6455), which the server must repeat. */
+export interface SocketQuestion {
+  readonly address: string;
+  readonly port: number;
+  readonly path: string;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly frames: readonly { readonly opcode: 1 | 2; readonly hex: string }[];
+}
+
+/** A request line that pods of a Deployment may have received. */
+export interface ReceivedQuestion {
+  readonly uri: string;
+  /** Beginning of the names of the pods. */
+  readonly backend: string;
+  readonly namespace: string;
+}
+
 export type EchoCommand =
   | { readonly do: 'serve'; readonly pods: readonly EchoPod[] }
   | { readonly do: 'http'; readonly question: HttpQuestion }
   | { readonly do: 'grpc'; readonly question: GrpcQuestion }
+  | { readonly do: 'websocket'; readonly question: SocketQuestion }
+  | { readonly do: 'received'; readonly question: ReceivedQuestion }
   | { readonly do: 'tcp' | 'handshake' | 'udp'; readonly question: WireQuestion };
 
 /** What came of a question; `error` where nothing did. */
@@ -62,6 +81,8 @@ export interface EchoAnswer {
   /** The echo server's JSON, if the answer is one. */
   // biome-ignore lint/suspicious/noExplicitAny: whatever the server says
   readonly echo?: any;
+  /** Number of requests that pods received. */
+  readonly count?: number;
   /** Name of a gRPC code. */
   readonly code?: string;
 }

@@ -9,7 +9,9 @@ import {
 import { createServer as createHttpsServer } from 'node:https';
 import { createServer as createTcpServer, type Server, type Socket } from 'node:net';
 import { createServer as createTlsServer, type TLSSocket } from 'node:tls';
+import { failOnPurpose, noteReceived } from './echo-log.ts';
 import type { EchoPod } from './echo-protocol.ts';
+import { echoFrames } from './echo-socket.ts';
 
 /** Opens the ports of a pod. */
 export function serve(pod: EchoPod): readonly Promise<void>[] {
@@ -39,7 +41,10 @@ export function serve(pod: EchoPod): readonly Promise<void>[] {
   const handle = (one: IncomingMessage | Http2ServerRequest, to: ServerResponse | Http2ServerResponse) =>
     echo(pod, one, to);
   return [
-    listen(createServer(handle), 3000),
+    listen(
+      createServer(handle).on('upgrade', (request, socket) => echoFrames(request, socket)),
+      3000,
+    ),
     listen(createHttp2Server(handle), 3001),
     ...(tls === undefined
       ? []
@@ -54,10 +59,18 @@ function secure({ certificate: cert, key }: NonNullable<EchoPod['tls']>) {
 
 /** Answers with the request as JSON, and with the headers that `X-Echo-Set-Header` asks for. */
 function echo(
-  { name, namespace, service }: EchoPod,
-  { url, method, headers, rawHeaders, httpVersion, socket }: IncomingMessage | Http2ServerRequest,
+  pod: EchoPod,
+  { url = '', method, headers, rawHeaders, httpVersion, socket }: IncomingMessage | Http2ServerRequest,
   response: ServerResponse | Http2ServerResponse,
 ): void {
+  const { name, namespace, service } = pod;
+  noteReceived(pod, url);
+  const failure = failOnPurpose(url);
+  if (failure !== undefined) {
+    response.statusCode = failure;
+    response.end();
+    return;
+  }
   const lists: Record<string, string[]> = {};
   for (let index = 0; index < rawHeaders.length; index += 2) {
     const key = (rawHeaders[index] ?? '').toLowerCase();
@@ -71,19 +84,23 @@ function echo(
   const { servername } = socket as Partial<TLSSocket> & { servername?: string };
   const raw = 'getPeerCertificate' in socket ? (socket as TLSSocket).getPeerCertificate().raw : undefined;
   const peerCertificates = raw === undefined ? [] : [raw.toString('base64')];
-  response.end(
-    JSON.stringify({
-      path: url,
-      host: headers.host ?? headers[':authority'],
-      method,
-      proto: `HTTP/${httpVersion}`,
-      headers: lists,
-      namespace,
-      pod: name,
-      service,
-      ...(typeof servername === 'string' && { tls: { serverName: servername, peerCertificates } }),
-    }),
-  );
+  const answer = (): void =>
+    void response.end(
+      JSON.stringify({
+        path: url,
+        host: headers.host ?? headers[':authority'],
+        method,
+        proto: `HTTP/${httpVersion}`,
+        headers: lists,
+        namespace,
+        pod: name,
+        service,
+        ...(typeof servername === 'string' && { tls: { serverName: servername, peerCertificates } }),
+      }),
+    );
+  const delay = /[?&]delay=(\d+)s/.exec(url)?.[1];
+  if (delay === undefined) answer();
+  else setTimeout(answer, Number(delay) * 1000);
 }
 
 /** A server whose methods answer with the request's method, namespace and pod. */

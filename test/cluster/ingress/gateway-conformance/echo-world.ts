@@ -3,8 +3,10 @@
  * parent.
  */
 import { askGrpc, askHttp, askTcp, askUdp, handshake } from './echo-client.ts';
+import { countReceived } from './echo-log.ts';
 import type { EchoAnswer, EchoCommand } from './echo-protocol.ts';
 import { serve } from './echo-servers.ts';
+import { askWebSocket } from './echo-socket.ts';
 
 async function run(command: EchoCommand): Promise<EchoAnswer> {
   switch (command.do) {
@@ -13,6 +15,10 @@ async function run(command: EchoCommand): Promise<EchoAnswer> {
       return {};
     case 'http':
       return askHttp(command.question);
+    case 'websocket':
+      return askWebSocket(command.question);
+    case 'received':
+      return { count: countReceived(command.question) };
     case 'grpc':
       return askGrpc(command.question);
     case 'tcp':

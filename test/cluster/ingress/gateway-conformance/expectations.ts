@@ -56,10 +56,18 @@ export interface Step {
   readonly concurrency?: number;
   readonly tolerance?: number;
   readonly attempts?: number;
-  readonly request?: string;
+  /** A step, or words about requests. */
+  readonly request?: string | Step;
   readonly expectShares?: Readonly<Record<string, number>>;
   readonly query?: { readonly name: string };
   readonly seconds?: number;
+  /** Query whose value is new for each try. */
+  readonly addUniqueQuery?: string;
+  readonly mirroredTo?: readonly MirrorWords[];
+  readonly mirroredCountBetween?: readonly [least: number, most: number];
+  readonly times?: number;
+  readonly url?: string;
+  readonly origin?: string;
   readonly expect?: Expectation;
 }
 
@@ -79,6 +87,12 @@ export interface ListenerWords {
 export interface ParentWords {
   readonly parentRef: Readonly<Record<string, unknown>>;
   readonly conditions: readonly ConditionWords[];
+}
+
+/** Pods that must receive a copy. */
+export interface MirrorWords {
+  readonly backend: string;
+  readonly namespace: string;
 }
 
 /** What a request must lead to. */
@@ -101,6 +115,12 @@ export interface Expectation {
   readonly answeredByGateway?: boolean;
   readonly responseHeaders?: Readonly<Record<string, string>>;
   readonly responseHeadersAbsent?: readonly string[];
+  /** Allowed values by name. */
+  readonly responseHeadersOneOf?: Readonly<Record<string, readonly string[]>>;
+  readonly ignoreSpacesInResponseHeaders?: boolean;
+  readonly mirroredTo?: readonly MirrorWords[];
+  readonly backendSeesHeader?: string;
+  readonly frames?: readonly { readonly send: string; readonly data?: string; readonly dataHex?: string }[];
   readonly redirect?: {
     readonly host?: string;
     readonly scheme?: string;

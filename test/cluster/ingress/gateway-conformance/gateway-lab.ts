@@ -12,7 +12,7 @@ import { until } from '../../../until.ts';
 import { type KubeObject, TestApiServer } from '../../lab/api-server.ts';
 import { writeKubeconfig } from '../../lab/kubeconfig.ts';
 import { Program } from '../../lab/program.ts';
-import type { EchoAnswer, EchoCommand } from './echo-protocol.ts';
+import type { EchoAnswer, EchoCommand, ReceivedQuestion } from './echo-protocol.ts';
 import { makePods, makeSlices, type PodObject } from './pods.ts';
 
 /** The namespaces of the suite. */
@@ -171,6 +171,11 @@ export class GatewayLab {
   ask(command: EchoCommand): Promise<EchoAnswer> {
     if (this.#client === undefined) throw new Error('The lab is not up');
     return this.#client.ask(command);
+  }
+
+  /** Returns how many requests with a URI the pods of a backend received. */
+  async countReceived(question: ReceivedQuestion): Promise<number> {
+    return (await this.#outside?.ask({ do: 'received', question }))?.count ?? 0;
   }
 
   /** Creates or changes an object, as an API server does: with generation, UID and defaults. */

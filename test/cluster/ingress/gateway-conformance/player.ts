@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict';
-import { X509Certificate } from 'node:crypto';
+import { randomUUID, X509Certificate } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { parseAllDocuments } from 'yaml';
 import { clusterNames } from '../../../../src/base/kubernetes/names.ts';
+import { until } from '../../../until.ts';
 import type { KubeObject } from '../../lab/api-server.ts';
 import { createCertificates } from './certificates.ts';
 import type { EchoAnswer } from './echo-protocol.ts';
@@ -172,6 +173,12 @@ export class Player {
         return this.#sample(step);
       case 'distribution':
         return this.#distribute(step);
+      case 'websocket':
+        return this.#repeat(step, 1, () => this.#upgrade(step));
+      case 'mirrorShare':
+        return this.#countCopies(step);
+      case 'repeat':
+        return this.#sendOften(step);
       default:
         throw new Error(`Unknown step ${JSON.stringify(step)}`);
     }
@@ -198,13 +205,32 @@ export class Player {
     return { address: status?.addresses?.[0]?.value ?? '192.0.2.1', port };
   }
 
-  async #request(step: Step): Promise<string | undefined> {
+  async #request(written: Step): Promise<string | undefined> {
+    const step = withUnique(written);
+    const problem = this.#check(step, await this.#askHttp(step));
+    if (problem !== undefined) return problem;
+    for (const { backend, namespace } of step.expect?.mirroredTo ?? []) {
+      await until(
+        async () => (await this.#lab.countReceived({ uri: step.path ?? '/', backend, namespace })) > 0,
+        () => `no copy of ${step.path} at ${backend}`,
+      );
+    }
+    return undefined;
+  }
+
+  #check(step: Step, answer: EchoAnswer): string | undefined {
+    const certificateOf = (secret: string) =>
+      new X509Certificate(this.#pairOf(secret).certificate).raw.toString('base64');
+    return checkAnswer(step, answer, step.scheme === 'https', certificateOf);
+  }
+
+  async #askHttp(step: Step): Promise<EchoAnswer> {
     const { host, path = '/', method = 'GET', headers = {}, scheme, protocol, backendAnswersWithHeaders } = step;
     const { address, port } = this.#placeOf(step);
     const isHttps = scheme === 'https';
     const wished = Object.entries(backendAnswersWithHeaders ?? {}).map(([name, value]) => `${name}:${value}`);
     const usual = isHttps ? 443 : 80;
-    const answer = await this.#lab.ask({
+    return this.#lab.ask({
       do: 'http',
       question: {
         address,
@@ -226,9 +252,64 @@ export class Player {
         ...(protocol === 'h2' && { isHttp2: true }),
       },
     });
-    const certificateOf = (secret: string) =>
-      new X509Certificate(this.#pairOf(secret).certificate).raw.toString('base64');
-    return checkAnswer(step, answer, isHttps, certificateOf);
+  }
+
+  /** Sends frames on a WebSocket connection. */
+  async #upgrade({ url = '', origin = '', expect = {}, ...step }: Step): Promise<string | undefined> {
+    const place = this.#placeOf(step);
+    const frames = (expect.frames ?? []).map(({ send, data, dataHex }) => ({
+      opcode: send === 'text' ? (1 as const) : (2 as const),
+      hex: dataHex ?? Buffer.from(data ?? '').toString('hex'),
+    }));
+    const headers = { host: place.address, origin };
+    const { pathname: path } = new URL(url.replace('<address>', place.address));
+    return (await this.#lab.ask({ do: 'websocket', question: { ...place, path, headers, frames } })).error;
+  }
+
+  /** Counts the copies of many requests, within the bounds in one of several attempts. */
+  async #countCopies(written: Step): Promise<void> {
+    const { requests = 500, concurrency = 10, attempts = 5, mirroredTo = [] } = written;
+    const [least, most] = written.mirroredCountBetween ?? [0, 0];
+    let last: unknown;
+    for (let attempt = 0; attempt < attempts; attempt++) {
+      const step = withUnique(written);
+      const run = async (): Promise<void> => {
+        for (let count = 0; count < requests / concurrency; count++) {
+          const problem = this.#check(step, await this.#askHttp(step));
+          assert.equal(problem, undefined);
+        }
+      };
+      await Promise.all(Array.from({ length: concurrency }, run));
+      const counts = await Promise.all(
+        mirroredTo.map(({ backend, namespace }) =>
+          this.#settleCount(() => this.#lab.countReceived({ uri: step.path ?? '/', backend, namespace })),
+        ),
+      );
+      last = counts;
+      if (counts.every((count) => count >= least && count <= most)) return;
+    }
+    assert.fail(`${JSON.stringify(last)} copies instead of ${least} to ${most}`);
+  }
+
+  /** Returns a count that has stopped growing. */
+  async #settleCount(read: () => Promise<number>): Promise<number> {
+    let before = -1;
+    for (let now = await read(); now !== before; now = await read()) {
+      before = now;
+      await pause(200);
+    }
+    return before;
+  }
+
+  /** Each of many requests reaches the pod that its header names. */
+  async #sendOften({ times: count = 1, request, expect = {} }: Step): Promise<void> {
+    const name = expect.backendSeesHeader?.split(' ')[0]?.toLowerCase() ?? '';
+    for (let index = 0; index < count; index++) {
+      const { echo, error, status } = await this.#askHttp(request as Step);
+      const values: readonly string[] = echo?.headers[name] ?? [];
+      assert.equal(values.length, 1, `${values.join()} ${error ?? status}`);
+      assert.ok(`${echo?.pod}`.startsWith(values[0] ?? ''), `${echo?.pod} got ${values[0]}`);
+    }
   }
 
   async #call(step: Step): Promise<string | undefined> {
@@ -311,7 +392,7 @@ export class Player {
 
   /** Name of the pod that answers one request of a distribution. */
   async #askPod(step: Step): Promise<string> {
-    const { request = '' } = step;
+    const request = typeof step.request === 'string' ? step.request : '';
     const place = this.#placeOf(step);
     const headers: Record<string, string> =
       Math.random() < 0.5 ? { 'x-jitter': `${Math.floor(Math.random() * 10_000)}` } : {};
@@ -331,6 +412,20 @@ export class Player {
     const { echo, error, status } = await ask();
     return echo?.pod ?? `${error ?? status}`;
   }
+}
+
+/** Adds the values that are new for each try. */
+function withUnique(step: Step): Step {
+  const { path = '/', addUniqueQuery, expect = {} } = step;
+  const unique = path.replace('<new UUID each request>', randomUUID());
+  if (addUniqueQuery === undefined) return unique === path ? step : { ...step, path: unique };
+  const added = `${unique}?${addUniqueQuery}=${randomUUID()}`;
+  const { backendSees } = expect;
+  return {
+    ...step,
+    path: added,
+    expect: { ...expect, ...(backendSees?.path !== undefined && { backendSees: { ...backendSees, path: added } }) },
+  };
 }
 
 function tlsOf({ sni, host }: Step): { readonly sni: string } {

@@ -5,7 +5,11 @@ import { isFault } from '../../../../src/ingress/gateway/matches.ts';
 
 describe('readFilters', () => {
   const read = (name: string) =>
-    readFilters([{ type: 'RequestHeaderModifier', requestHeaderModifier: { remove: [name] } }], 'HTTPRoute', 'filters');
+    readFilters([{ type: 'RequestHeaderModifier', requestHeaderModifier: { remove: [name] } }], {
+      kind: 'HTTPRoute',
+      home: 'shop',
+      at: 'filters',
+    });
 
   for (const name of ['authorization#', "a'b", 'x'.repeat(256)]) {
     it(`rejects header ${name.slice(0, 20)}, which HAProxy cannot name`, () => {

@@ -10,7 +10,13 @@ import { makeBackend, makeServer, makeSettings, makeSite, makeState } from '../.
 /** What a person finds on a node, one file after the other; keys and certificates left out. */
 function render(state: HttpState): string {
   const inForce = { state, layout: freshLayout(state) };
-  const place = { adminSocket: '/run/h/admin.sock', jail: '/run/h/jail', user: 'haproxy', group: 'haproxy' };
+  const place = {
+    folder: '/d/gen',
+    adminSocket: '/run/h/admin.sock',
+    jail: '/run/h/jail',
+    user: 'haproxy',
+    group: 'haproxy',
+  };
   const loopback = {
     bind: (name: string) => `unix@/run/h/jail/${name}.sock user haproxy mode 600`,
     health: 'unix@/run/health.sock mode 600',
