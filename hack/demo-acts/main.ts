@@ -1,3 +1,4 @@
+import { playAddresses } from './addresses.ts';
 import { playEgress } from './egress.ts';
 import { playHttp } from './http.ts';
 import { playIngress } from './ingress.ts';
@@ -8,5 +9,6 @@ const stage = new Stage();
 await playEgress(stage);
 await playIngress(stage);
 await playHttp(stage);
+await playAddresses(stage);
 await playStay(stage);
 process.exit(stage.finish());

@@ -1,5 +1,6 @@
 import { type ClientRequest, request as httpRequest, STATUS_CODES } from 'node:http';
 import { request as httpsRequest } from 'node:https';
+import { isIP } from 'node:net';
 import { type RequestTrace, requestTraceSchema } from '../ingress/http/request-trace-document.ts';
 import { askAgent, parseAgentUrl, unknownAnswer } from './agent-client.ts';
 import type { RequestAttempt } from './screens/request-trace.ts';
@@ -11,7 +12,7 @@ export interface AskedRequest {
   readonly tls: boolean;
   /** Default: GET. */
   readonly method?: string;
-  /** `NAME=VALUE` each. */
+  /** `NAME=VALUE` each; a name may be repeated. */
   readonly headers?: readonly string[];
   /** Query parameters, `NAME=VALUE` each. */
   readonly query?: readonly string[];
@@ -49,20 +50,35 @@ export function sendRequest(
   trace: RequestTrace,
 ): Promise<RequestAttempt> {
   const hostname = address ?? trace.listener?.addresses[0] ?? parseAgentUrl(agent, '/').hostname;
-  const own = headers.map((text) => [text.slice(0, text.indexOf('=')), text.slice(text.indexOf('=') + 1)]);
+  const search = query.map((text) => splitPair(text).map(encodeURIComponent).join('=')).join('&');
+  const name = host.replace(/:\d+$/, '');
   const words = {
     host: hostname,
     method,
-    path: query.length === 0 ? path : `${path}?${query.join('&')}`,
-    headers: { ...Object.fromEntries(own), host },
+    path: search === '' ? path : `${path}?${search}`,
+    headers: { ...collectHeaders(headers), host },
     timeout,
     agent: false as const,
   };
   return new Promise((resolve) => {
-    const request: ClientRequest = tls
-      ? // This tests the path of the request only; `erctl routes` shows the certificate.
-        httpsRequest({ ...words, port: port ?? trace.ports.https, servername: host, rejectUnauthorized: false })
-      : httpRequest({ ...words, port: port ?? trace.ports.http });
+    const open = (): ClientRequest =>
+      tls
+        ? // This tests the path of the request only; `erctl routes` shows the certificate.
+          httpsRequest({
+            ...words,
+            port: port ?? trace.ports.https,
+            servername: isIP(name) > 0 ? '' : name,
+            rejectUnauthorized: false,
+          })
+        : httpRequest({ ...words, port: port ?? trace.ports.http });
+    let request: ClientRequest;
+    try {
+      request = open();
+    } catch (error) {
+      // Node rejects characters that no request may contain.
+      resolve({ outcome: error instanceof Error ? error.message : String(error), isAnswered: false });
+      return;
+    }
     request.on('timeout', () => request.destroy(new Error(`no answer within ${timeout / 1000} s`)));
     request.on('error', (error) => resolve({ outcome: error.message, isAnswered: false }));
     request.on('response', (response) => {
@@ -72,4 +88,17 @@ export function sendRequest(
     });
     request.end();
   });
+}
+
+function splitPair(text: string): readonly [name: string, value: string] {
+  const at = text.indexOf('=');
+  return [text.slice(0, at), text.slice(at + 1)];
+}
+
+/** Returns the values of each header. Names of headers are case-insensitive. */
+function collectHeaders(written: readonly string[]): Record<string, string[]> {
+  const headers: Record<string, string[]> = {};
+  for (const [name, value] of written.map(splitPair))
+    headers[name.toLowerCase()] = [...(headers[name.toLowerCase()] ?? []), value];
+  return headers;
 }

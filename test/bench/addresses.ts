@@ -1,9 +1,10 @@
 import { type ChildProcess, spawn } from 'node:child_process';
-import { existsSync, writeFileSync } from 'node:fs';
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { execa } from 'execa';
 import { AddressLab, type NodeName, nodeNames, ownAddress, pause, virtualAddress } from '../lab/address-lab.ts';
+import { outageOf } from '../lab/address-watch.ts';
+import { until } from '../until.ts';
 import { formatTable, median } from './measure.ts';
 
 const address = virtualAddress(10, 4);
@@ -15,7 +16,8 @@ interface Contestant {
   readonly name: string;
   start(lab: AddressLab): Promise<void>;
   signal(lab: AddressLab, node: NodeName, signal: 'SIGKILL' | 'SIGTERM'): Promise<void>;
-  run(lab: AddressLab, node: NodeName): void;
+  /** Starts the program of a node again if it has ended or is about to. */
+  run(lab: AddressLab, node: NodeName): Promise<void>;
   stop(lab: AddressLab): Promise<void>;
 }
 
@@ -23,8 +25,14 @@ const ours: Contestant = {
   name: 'ingress-addresses',
   start: (lab) => lab.start([address], ['--share-delay', '1h']),
   signal: (lab, node, signal) => lab.signal(node, signal),
-  run: (lab, node) => {
-    if (lab.isRunning(node)) return;
+  run: async (lab, node) => {
+    const isEnding = lab.state(node)?.members.find((one) => one.node === node)?.ready === false;
+    if (lab.isRunning(node) && !isEnding) return;
+    await until(
+      () => !lab.isRunning(node),
+      () => lab.log,
+      60_000,
+    );
     lab.forget(node);
     lab.run(node, ['--share-delay', '1h']);
   },
@@ -37,7 +45,7 @@ const ours: Contestant = {
 /** keepalived with unicast peers, without preemption. */
 function keepalivedEach(advert: number): Contestant {
   const running = new Map<NodeName, ChildProcess>();
-  const run = (lab: AddressLab, node: NodeName): void => {
+  const run = async (lab: AddressLab, node: NodeName): Promise<void> => {
     if (running.get(node)?.exitCode === null && running.get(node)?.signalCode === null) return;
     const file = join(lab.folder, `${node}.conf`);
     const peers = nodeNames.filter((one) => one !== node).map((one) => ownAddress(one, 4));
@@ -65,16 +73,15 @@ function keepalivedEach(advert: number): Contestant {
     name: `keepalived, advert ${advert} s`,
     run,
     start: async (lab) => {
-      for (const node of nodeNames) run(lab, node);
+      for (const node of nodeNames) await run(lab, node);
     },
-    signal: async (lab, node, signal) => {
+    signal: async (_lab, node, signal) => {
       const child = running.get(node);
       // Both processes, as an end of the container does.
       const { stdout } = await execa('pgrep', ['-P', `${child?.pid}`], { reject: false });
       for (const pid of [...stdout.split('\n').filter((one) => one !== ''), `${child?.pid}`]) {
         if (signal === 'SIGKILL' || pid === `${child?.pid}`) process.kill(Number(pid), signal);
       }
-      void lab;
     },
     stop: async (lab) => {
       for (const [node, child] of running) {
@@ -99,29 +106,23 @@ const events = [
 /** Returns the milliseconds until another node answers, and the longest time without any answer. */
 async function measure(lab: AddressLab, by: Contestant, event: (typeof events)[number][1]): Promise<[number, number]> {
   await lab.ask(address);
-  const [last] = (await lab.answering(address, () => true)).slice(-1);
-  const holder = last?.node as NodeName;
+  const before = await lab.answering(address, () => true);
+  const holder = before.at(-1)?.node as NodeName;
   const begin = Date.now();
   await event(lab, holder, by);
   const spans = await lab.answering(address, (node) => node !== holder);
-  const next = spans.find(({ node }) => node !== holder);
-  const before = spans.filter(({ node }) => node === holder).at(-1)?.last ?? begin;
+  const { from, to } = outageOf([...before, ...spans], holder);
   // Back to three nodes.
   await lab.plug(holder, true);
   await lab.plug(holder, true, true);
-  by.run(lab, holder);
+  await by.run(lab, holder);
   await pause(4000);
-  await execa('ip', ['-n', lab.netns(holder), 'address', 'show'], { reject: false });
-  return [(next?.first ?? Number.NaN) - begin, (next?.first ?? Number.NaN) - before];
+  return [to - begin, to - from];
 }
 
 /** How long until another node answers for an address, beside keepalived. */
 export async function benchAddresses(): Promise<string> {
-  if (!existsSync(keepalived)) {
-    const setup = fileURLToPath(new URL('../../hack/setup', import.meta.url));
-    await execa(setup, [`keepalived:${keepalived}`], { reject: false });
-  }
-  const contestants = existsSync(keepalived) ? [ours, keepalivedEach(1), keepalivedEach(0.3)] : [ours];
+  const contestants = [ours, keepalivedEach(1), keepalivedEach(0.3)];
   const rows = new Map<string, string[]>(events.map(([name]) => [name, [name]]));
   const lab = new AddressLab();
   await lab.up();
@@ -144,6 +145,5 @@ export async function benchAddresses(): Promise<string> {
     'holder’s end: ms until another node answers (without any answer)',
     ...contestants.map(({ name }) => name),
   ];
-  const note = contestants.length === 1 ? '\n\nkeepalived is not installed and was not measured.' : '';
-  return `${formatTable(head, [...rows.values()])}${note}`;
+  return formatTable(head, [...rows.values()]);
 }

@@ -8,6 +8,8 @@ import { connect, createServer, type Socket } from 'node:net';
 /** A command of the test. */
 export type AddressCommand =
   | { readonly do: 'serve'; readonly name: string; readonly port: number }
+  /** Ends the servers of a port and their connections, as a kill of the program would. */
+  | { readonly do: 'unserve'; readonly port: number }
   /** Opens connections and waits until the server has greeted each. Answers how many are open. */
   | { readonly do: 'hold'; readonly name: string; readonly host: string; readonly port: number; readonly count: number }
   /** Sends a line on each held connection; answers how many echoed it, and who they reached. */
@@ -40,11 +42,17 @@ export interface AddressReply {
   readonly spans?: readonly AnswerSpan[];
 }
 
+const servers = new Map<number, (() => void)[]>();
 const held = new Map<string, Socket[]>();
 const spans = new Map<string, AnswerSpan[]>();
 
 function serve(name: string, port: number): Promise<AddressReply> {
+  const sockets = new Set<Socket>();
+  const ends = [() => sockets.forEach((socket) => void socket.resetAndDestroy())];
+  servers.set(port, ends);
   const greet = (socket: Socket): void => {
+    sockets.add(socket);
+    socket.on('close', () => sockets.delete(socket));
     socket.on('error', () => {});
     socket.on('data', (data) => socket.write(`${name} ${data.toString()}`));
     socket.write(`${name} hello\n`);
@@ -54,9 +62,12 @@ function serve(name: string, port: number): Promise<AddressReply> {
     udp.on('message', (message, peer) => udp.send(`${name} ${message.toString()}`, peer.port, peer.address));
     udp.on('error', () => {});
     udp.bind(port);
+    ends.push(() => udp.close());
   }
   return new Promise((resolve) => {
-    createServer(greet).listen({ port, host: '::', backlog: 4096 }, () => resolve({ text: 'listening' }));
+    const server = createServer(greet);
+    ends.push(() => server.close());
+    server.listen({ port, host: '::', backlog: 4096 }, () => resolve({ text: 'listening' }));
   });
 }
 
@@ -160,6 +171,10 @@ function follow(command: AddressCommand): Promise<AddressReply> | AddressReply {
   switch (command.do) {
     case 'serve':
       return serve(command.name, command.port);
+    case 'unserve':
+      for (const end of servers.get(command.port) ?? []) end();
+      servers.delete(command.port);
+      return {};
     case 'hold':
       return hold(command.name, command.host, command.port, command.count);
     case 'check':

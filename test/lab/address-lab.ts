@@ -158,14 +158,28 @@ export class AddressLab {
     else this.#silent.delete(node);
   }
 
+  /** Returns a PATH with an nft that takes this many seconds longer, as on a busy node. */
+  pathOfSlowRules(seconds: number): string {
+    const folder = join(this.folder, 'slow');
+    mkdirSync(folder, { recursive: true });
+    writeFileSync(join(folder, 'nft'), `#!/bin/sh\nsleep ${seconds}\nPATH=\${PATH#*:} exec nft "$@"\n`, {
+      mode: 0o755,
+    });
+    return `${folder}:${process.env.PATH}`;
+  }
+
   /** Starts the process of a node with the rights of its container. */
-  run(node: NodeName, options: readonly string[] = ['--share-delay', '300ms']): void {
+  run(
+    node: NodeName,
+    options: readonly string[] = ['--share-delay', '300ms'],
+    path: string | undefined = process.env.PATH,
+  ): void {
     const words = ['--directory', this.#folderOf(node), '--log-level', 'info', ...options];
     const rights = asPrivileged('ingress/daemonset.yaml', 'addresses');
     const child = spawn(
       'ip',
       ['netns', 'exec', this.netns(node), ...rights, executable('ingress-addresses'), ...words],
-      { stdio: ['ignore', 'pipe', 'pipe'], env: { PATH: process.env.PATH } },
+      { stdio: ['ignore', 'pipe', 'pipe'], env: { PATH: path } },
     );
     for (const stream of [child.stdout, child.stderr]) {
       stream?.on('data', (data: Buffer) => {
@@ -217,6 +231,11 @@ export class AddressLab {
   isRunning(node: NodeName): boolean {
     const child = this.#programs.get(node);
     return child !== undefined && child.exitCode === null && child.signalCode === null;
+  }
+
+  /** Whether a node has a process, running or ended by itself. */
+  hasProcess(node: NodeName): boolean {
+    return this.#programs.has(node);
   }
 
   /** The process has ended by itself, so that {@link run} may start it again. */

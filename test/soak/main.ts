@@ -1,12 +1,13 @@
 /** Runs the kill harnesses for as long as is asked for: node test/soak/main.ts [SECONDS] [SEED]. Ends with 1 for any fault. */
 import { variants } from '../lab/plugin.ts';
+import { keepAddresses, usualLoad } from './address-moves.ts';
 import { killAgent } from './agent-kills.ts';
 import { killController } from './controller-kills.ts';
 import { killPlugin } from './plugin-kills.ts';
 
 const seconds = Number(process.argv[2] ?? 600);
 const seed = Number(process.argv[3] ?? Date.now());
-const share = seconds / (variants.length + 2);
+const share = seconds / (variants.length + 3);
 let faults = 0;
 
 /** Prints a run: numbers are figures, lists are faults. */
@@ -25,4 +26,5 @@ for (const [index, variant] of variants.entries())
   report(`plugin, ${variant}`, await killPlugin('ersoak', { variant, seconds: share, seed: seed + index }));
 report('ingress agent', await killAgent('ersoaka', { seconds: share, seed }));
 report('controller', await killController({ seconds: share, seed }));
+report('virtual addresses', await keepAddresses({ seconds: share, load: usualLoad }));
 process.exit(faults === 0 ? 0 : 1);

@@ -64,6 +64,13 @@ export class OptionReader<Name extends string> {
     return value === true;
   }
 
+  /** Returns whether the variable of an option is explicitly false, and no flag sets the option. */
+  isDenied(name: Name): boolean {
+    const { variable } = this.#table[name];
+    const text = variable === undefined ? undefined : this.#environment[variable];
+    return this.#flags[name] !== true && text !== undefined && parseBool(text) === false;
+  }
+
   /** Throws an {@link OptionsError} that names each invalid option, its value and the expected value. */
   finish(): void {
     if (this.problems.length > 0) throw new OptionsError(this.problems.join('\n'));

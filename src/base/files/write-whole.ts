@@ -10,6 +10,7 @@ import {
   rmSync,
   writeSync,
 } from 'node:fs';
+import { open, rm } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 
 /**
@@ -21,12 +22,7 @@ import { basename, dirname, join } from 'node:path';
  */
 export function writeWhole(path: string, content: string | Uint8Array, mode: number): void {
   const folder = dirname(path);
-  const prefix = `.${basename(path)}.`;
-  for (const name of readdirSync(folder)) {
-    if (name.startsWith(prefix) && name.endsWith('.new')) rmSync(join(folder, name), { force: true });
-  }
-  // An unpredictable name.
-  const temporary = join(folder, `${prefix}${randomUUID()}.new`);
+  const temporary = makeTemporary(folder, path);
   try {
     writeNew(temporary, content, mode);
     renameSync(temporary, path);
@@ -35,6 +31,59 @@ export function writeWhole(path: string, content: string | Uint8Array, mode: num
     throw error;
   }
   syncFolder(folder);
+}
+
+/** Returns an unpredictable name for a temporary file, and removes those of earlier runs. */
+function makeTemporary(folder: string, path: string): string {
+  const prefix = `.${basename(path)}.`;
+  for (const name of readdirSync(folder)) {
+    if (name.startsWith(prefix) && name.endsWith('.new')) rmSync(join(folder, name), { force: true });
+  }
+  return join(folder, `${prefix}${randomUUID()}.new`);
+}
+
+/** Characters that are written at a time. */
+const pieceSize = 65_536;
+
+/**
+ * Like {@link writeWhole}, with other work of this process in between. One such write of a path may run at a time.
+ * Rejects with the system's error.
+ *
+ * @param isWanted whether the file should still be replaced; asked at the end
+ */
+export async function writeWholeInPieces(
+  path: string,
+  pieces: readonly string[],
+  mode: number,
+  isWanted: () => boolean,
+): Promise<void> {
+  const folder = dirname(path);
+  const temporary = makeTemporary(folder, path);
+  try {
+    const file = await open(
+      temporary,
+      constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW,
+      0o600,
+    );
+    try {
+      for (let at = 0; at < pieces.length; ) {
+        let text = '';
+        while (at < pieces.length && text.length < pieceSize) text += pieces[at++] ?? '';
+        await file.writeFile(text);
+      }
+      await file.chmod(mode);
+      await file.sync();
+    } finally {
+      await file.close();
+    }
+    if (!isWanted()) return;
+    // Synchronous: a later writeWhole() must not come before it.
+    renameSync(temporary, path);
+    const handle = await open(folder, constants.O_RDONLY | constants.O_DIRECTORY);
+    await handle.sync().finally(() => handle.close());
+  } finally {
+    await rm(temporary, { force: true });
+  }
 }
 
 /**

@@ -107,6 +107,7 @@ export class MapDraft<K, V> extends LayeredMap<K, V> {
   /** Returns the new version: the original if nothing has changed. The draft must not change afterwards. */
   finish(): ReadonlyMap<K, V> {
     if (!this.#isChanged) return this.#original;
+    if (this.base.size === 0) return this.#changes as ReadonlyMap<K, V>;
     const isLarge = this.#changes.size > Math.max(limits.least, this.base.size * limits.share);
     return isLarge ? new Map(this) : new LayeredMap(this.base, this.#changes, this.size);
   }

@@ -44,10 +44,10 @@ export function addTrace(program: Command, { console, finish }: CommandContext):
   )
     .option('--port <number>', 'port of the router, or of a listener (with --host)', readPort)
     .option('--host <name>', 'trace a request for this host through the ingress agent on this node instead')
-    .option('--path <path>', 'path of the request (with --host)', '/')
+    .option('--path <path>', 'path of the request, encoded, without a query (with --host)', readPath, '/')
     .option('--tls', 'the request uses TLS (with --host)')
-    .option('--method <name>', 'method of the request (with --host; default: GET)')
-    .option('--header <name=value>', 'header of the request (with --host; repeatable)', readPair, [])
+    .option('--method <name>', 'method of the request (with --host; default: GET)', readMethod)
+    .option('--header <name=value>', 'header of the request (with --host; repeatable)', readHeader, [])
     .option('--query <name=value>', 'query parameter of the request (with --host; repeatable)', readPair, [])
     .option('--agent <url>', 'URL of the agent (with --host)', defaultAgent)
     .option('--proto <name>', 'tcp, udp or sctp', readProtocol, 'tcp')
@@ -115,7 +115,7 @@ export function addTrace(program: Command, { console, finish }: CommandContext):
       tls,
       headers: header,
       query,
-      ...(method !== undefined && { method: method.toUpperCase() }),
+      ...(method !== undefined && { method }),
       ...(port !== undefined && { port }),
       ...(to !== undefined && { address: to.text }),
     };
@@ -135,6 +135,39 @@ function readPort(text: string): number {
   const port = parsePort(text);
   if (port === undefined) throw new InvalidArgumentError('Must be a port from 1 to 65535.');
   return port;
+}
+
+function readPath(text: string): string {
+  if (text.includes('?')) throw new InvalidArgumentError('Must not contain "?"; set parameters with --query.');
+  if (/^\/[\x21-\x22\x24-\x7e]*$/.test(text)) return text;
+  throw new InvalidArgumentError('Must begin with "/", and other characters than visible ASCII must be encoded (%20).');
+}
+
+/** A name of RFC 9110, §5.6.2. */
+const token = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
+
+function readMethod(text: string): string {
+  if (token.test(text)) return text.toUpperCase();
+  throw new InvalidArgumentError('Must be a method such as POST.');
+}
+
+/** Headers that other options set, or that describe a body. */
+const ownHeaders: ReadonlySet<string> = new Set([
+  'host',
+  'content-length',
+  'transfer-encoding',
+  'connection',
+  'expect',
+]);
+
+function readHeader(text: string, before: readonly string[]): readonly string[] {
+  const all = readPair(text, before);
+  const name = text.slice(0, text.indexOf('='));
+  if (ownHeaders.has(name.toLowerCase()))
+    throw new InvalidArgumentError(`Must not be ${name}; set the host with --host.`);
+  // Values consist of visible characters, blanks and tabs (RFC 9110, §5.5).
+  if (token.test(name) && /^[\t\x20-\x7e\x80-\xff]*$/.test(text.slice(name.length + 1))) return all;
+  throw new InvalidArgumentError('Must be NAME=VALUE, without control characters.');
 }
 
 /** Collects the values of an option that may be repeated. */

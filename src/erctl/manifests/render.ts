@@ -5,6 +5,7 @@ import { compareNftables } from '../../base/rules/nftables/difference.ts';
 import type { RuleBackend } from '../../base/rules/transaction.ts';
 import type { EgressRouterSpec } from '../../egress/api/egress-router.ts';
 import { defaultLog } from '../../egress/api/log-settings.ts';
+import { memberKeyOf } from '../../egress/api/member-key.ts';
 import { writeNetConf } from '../../egress/api/net-conf-writer.ts';
 import { compileEgress } from '../../egress/plan/rules.ts';
 import type { RenderedRouter } from './render-document.ts';
@@ -56,7 +57,7 @@ function makeDefinition(
 ): RenderedRouter['definition'] {
   const settings = { clusterNetworks: [], ruleBackend: 'auto', log: defaultLog } as const;
   // Like the controller, which gives one router of a pool the plain name.
-  const name = index === 0 ? definitionName : `${definitionName}-${listAddresses(spec).replaceAll(/[^0-9a-f]+/g, '-')}`;
+  const name = index === 0 ? definitionName : `${definitionName}-${memberKeyOf(spec)}`;
   return {
     apiVersion: 'k8s.cni.cncf.io/v1',
     kind: 'NetworkAttachmentDefinition',

@@ -118,9 +118,8 @@ export class AddressDaemon {
     this.#isStopping = true;
     const election = this.#election;
     if (election !== undefined) {
-      const hasMembers = (): boolean => this.#files.wanted?.members.some(({ node }) => election.isAlive(node)) ?? false;
       const deadline = performance.now() + handOverTime;
-      while (election.held.length > 0 && hasMembers() && performance.now() < deadline) await pause(stepTime);
+      while (this.#mustWaitForMembers(election) && performance.now() < deadline) await pause(stepTime);
       // Without another node, the address stays until this node's connections have ended.
       const end = performance.now() + this.#options.drainTimeout;
       while (performance.now() < end) {
@@ -140,6 +139,12 @@ export class AddressDaemon {
     this.#sockets.close();
     this.#holder.close();
     if (this.#files.wanted !== undefined) await this.#rules.close();
+  }
+
+  /** Whether an exit now would leave addresses without a holder until other nodes notice it. */
+  #mustWaitForMembers(election: Election): boolean {
+    const hasMembers = this.#files.wanted?.members.some(({ node }) => election.isAlive(node)) ?? false;
+    return hasMembers && (election.held.length > 0 || election.isHandingOver);
   }
 
   /**
@@ -321,6 +326,8 @@ export class AddressDaemon {
       case 'announce':
         return this.#holder.announce(address);
       case 'probe': {
+        // Rules of a takeover load while the link is probed: until this node takes the address, clients wait.
+        if (this.#rules.isStale) void this.#loadRules().catch(() => {});
         const result =
           link === undefined ? 'member' : await this.#holder.probe(address, link, (mac) => this.#isMember(mac));
         if (typeof result === 'object') this.#log.warn({ address, ...result }, 'Another machine uses an address');

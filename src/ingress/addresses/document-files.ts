@@ -9,6 +9,8 @@ export class DocumentFiles {
   readonly #folder: string;
   readonly #onProblem: (message: string) => void;
   readonly #seen = new Map<string, string>();
+  /** The last error of each file that could not be read. */
+  readonly #errors = new Map<string, string>();
   #changedAt: number;
 
   /** @param now milliseconds of a monotonic clock */
@@ -42,16 +44,21 @@ export class DocumentFiles {
     let text: string;
     try {
       const { ino, mtimeNs, size, mode } = statSync(path, { bigint: true });
-      const version = `${ino} ${mtimeNs} ${size}`;
+      // The mode, too: a file that other users could read counts as soon as they no longer can.
+      const version = `${ino} ${mtimeNs} ${size} ${mode}`;
       if (this.#seen.get(name) === version) return false;
+      text = readFileSync(path, 'utf8');
       this.#seen.set(name, version);
+      this.#errors.delete(name);
       if (isSecret && (mode & 0o077n) !== 0n) {
         this.#onProblem(`Cannot use ${path}: other users can read it; run "chmod 0600 ${path}"`);
         return false;
       }
-      text = readFileSync(path, 'utf8');
     } catch (error) {
-      if ((error as { code?: unknown }).code !== 'ENOENT') this.#onProblem(`Cannot read ${path}: ${String(error)}`);
+      if ((error as { code?: unknown }).code === 'ENOENT' || this.#errors.get(name) === String(error)) return false;
+      // The next poll tries again, because the cause may be temporary.
+      this.#errors.set(name, String(error));
+      this.#onProblem(`Cannot read ${path}: ${String(error)}`);
       return false;
     }
     try {

@@ -175,6 +175,11 @@ export class Election {
     return [...this.#entries].filter(([, entry]) => isHolding(entry.phase)).map(([address]) => address);
   }
 
+  /** Whether a hand-over that this node started is not complete: no other member claims the address yet. */
+  get isHandingOver(): boolean {
+    return [...this.#entries.values()].some(({ phase: { is } }) => is === 'hiding' || is === 'released');
+  }
+
   /** Members to which this node forwards unknown connections of an address: those that drain it or hand it over. */
   drainersOf(address: string): string[] {
     const { phase } = this.#entryOf(address);

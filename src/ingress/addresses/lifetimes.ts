@@ -27,8 +27,12 @@ export class Lifetimes {
     return at !== undefined && now - at < this.#timing.expired;
   }
 
-  /** Addresses to renew. */
+  /**
+   * Addresses to renew: all of them once one is due. The kernel looks for expired lifetimes at most once per second
+   * (`ADDRCONF_TIMER_FUZZ_MAX`), so an address that was renewed a little later than another would expire a second later.
+   */
   due(now: number): string[] {
-    return [...this.#renewed].filter(([, at]) => now - at >= this.#timing.renewal).map(([address]) => address);
+    const isDue = [...this.#renewed.values()].some((at) => now - at >= this.#timing.renewal);
+    return isDue ? [...this.#renewed.keys()] : [];
   }
 }

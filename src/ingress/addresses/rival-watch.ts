@@ -12,6 +12,11 @@ export class RivalWatch {
   readonly #lastCount = new Map<string, number>();
   readonly #nextCheck = new Map<string, number>();
 
+  /** Number of machines and addresses that are remembered. */
+  get size(): number {
+    return this.#lastCount.size;
+  }
+
   /** Records a claim. Returns whether the address must be probed now. */
   claimed(address: string, mac: string, now: number): boolean {
     const key = `${address} ${mac}`;

@@ -25,8 +25,8 @@ export interface AgentParts {
   readonly holdingOf?: (address: string) => Holding;
   /** Results of virtual addresses. Absent: there are none. */
   readonly addresses?: () => AddressReports;
-  /** Addresses of the ingress nodes, for Ingresses. Absent: none is known. */
-  readonly nodeAddresses?: () => readonly string[];
+  /** Addresses at which clients reach Ingresses. Absent, or undefined: not known yet. */
+  readonly ingressAddresses?: () => readonly string[] | undefined;
   /** Decides about endpoints with node addresses. */
   readonly guard?: HostGuard;
   readonly status: StatusSink;
@@ -36,6 +36,9 @@ export interface AgentParts {
 
 /** Milliseconds. */
 const publishing = { delay: 20, interval: 500 };
+
+/** Publishing 10,000 objects takes tens of milliseconds; the pause after it is this many times as long. */
+const publishingShare = 20;
 
 /**
  * The agent: each data plane applies the desired state of all objects, and the results are published to their
@@ -58,7 +61,12 @@ export class IngressAgent implements SourceSink {
     this.#problems = new ProblemBook(log, 'File, object, connection or check with a problem', (count) =>
       metrics.problems.set(count),
     );
-    this.#publish = new BoundedFrequencyRunner(() => this.#runPublish(), publishing.delay, publishing.interval);
+    this.#publish = new BoundedFrequencyRunner(
+      () => this.#runPublish(),
+      publishing.delay,
+      publishing.interval,
+      publishingShare,
+    );
     this.#runners = parts.planes.map((plane) => new PlaneRunner(plane, log, metrics, () => this.#publish.request()));
   }
 
@@ -220,7 +228,7 @@ export class IngressAgent implements SourceSink {
       gateways,
       this.#problems.lines,
       this.#parts.addresses?.(),
-      this.#parts.nodeAddresses?.() ?? [],
+      this.#parts.ingressAddresses?.(),
     );
   }
 }

@@ -36,6 +36,7 @@ import { AddressMetrics } from '../status/address-metrics.ts';
 import { AgentMetrics } from '../status/metrics.ts';
 import type { NodeRoster } from '../status/node-roster.ts';
 import { reportAddresses } from '../status/plan-addresses.ts';
+import { listRouterAddresses } from '../status/plan-ingress.ts';
 import type { StatusSink } from '../status/status.ts';
 import { StatusFile } from '../status/status-file.ts';
 import { renderStatusPage } from '../status/status-page.ts';
@@ -128,7 +129,7 @@ export async function startDaemon(
       addresses: () => ({ addresses: ports.gatewayAddresses, assignments: book.refresh() }),
       sitePorts: () => ports.sitePorts,
     },
-    () => ports.isOwner,
+    ports,
   );
   const { plane: http, gateways: sites } = opened ?? {};
   const httpMetrics = http && new HttpMetrics(metrics.registry, options.http?.serverThreshold ?? 0);
@@ -137,7 +138,8 @@ export async function startDaemon(
     inventory,
     planes: http === undefined ? [ports] : [ports, http],
     gateways: () => ports.gateways && { ...ports.gateways, ...(sites !== undefined && { sites }) },
-    nodeAddresses: () => ports.gatewayAddresses,
+    ingressAddresses: () =>
+      listRouterAddresses(ports.assignments.router, (address) => holdings.of(address), ports.gatewayAddresses),
     holdingOf: (address) => holdings.of(address),
     addresses: () =>
       reportAddresses({
@@ -239,7 +241,7 @@ function openHttp(
   { http, dryRun, ports }: AgentOptions,
   parts: Omit<HttpParts, 'certificate' | 'sources' | 'listenerRules'>,
   views: Pick<GatewaySiteSettings, 'addresses' | 'sitePorts'>,
-  isOwner: () => boolean,
+  owner: Pick<PortPlane, 'isOwner' | 'duringOwnChange'>,
 ): { readonly plane: HttpPlane; readonly gateways?: GatewaySites } | undefined {
   if (http === undefined || dryRun) return undefined;
   const certificate = new DefaultCertificate(http.certificate);
@@ -247,7 +249,8 @@ function openHttp(
   const { sources, gateways } = openSiteSources(parts.inventory, http, { className, ...views });
   const { gateways: slots } = http.settings;
   const span = slots && { from: slots.ports.http.from, to: slots.ports.tls.to };
-  const listenerRules = span && new ListenerRules(ports.name, span, isOwner);
+  const during = (change: () => void): void => owner.duringOwnChange(change);
+  const listenerRules = span && new ListenerRules(ports.name, span, () => owner.isOwner, during);
   const plane = new HttpPlane(http.settings, {
     ...parts,
     sources,

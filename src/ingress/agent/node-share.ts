@@ -15,7 +15,7 @@ export interface PodOptions {
 
 /** What only one agent of a node does. */
 export interface SharedParts {
-  readonly agent: IngressAgent;
+  readonly agent: Pick<IngressAgent, 'prepare' | 'takeOver' | 'handOver' | 'obstacle'>;
   /** Writes which virtual addresses this node should hold. */
   readonly keeper: Pick<AddressKeeper, 'start' | 'pause'>;
   /** Absent: none. */
@@ -55,15 +55,22 @@ export async function joinNode(
       stats?.close();
       // Only then statuses: the next agent publishes them after it has applied the ports.
       await agent.handOver();
-      await lease?.release();
+      // It stops acting at once. The next agent must not wait for the API server to apply ports.
+      void lease?.release();
     },
   };
-  const ownership = new NodeOwnership(folder, duties, (message) => log.info({}, message));
-  const server = await serveStarted(folder.path, () =>
-    ownership.isOwner
-      ? undefined
-      : `another agent of this node has not handed over yet; this agent is ${agent.obstacle ?? 'ready'}`,
-  );
+  const ownership = new NodeOwnership(folder, duties, {
+    report: (message) => log.info({}, message),
+    fail: (error) => {
+      log.error({ err: error }, 'The ingress agent exits: it cannot begin or end to apply ports and write statuses');
+      process.exit(1);
+    },
+  });
+  const server = await serveStarted(folder.path, () => {
+    if (ownership.isActive) return undefined;
+    const waiting = `another agent of this node has not handed over yet; this agent is ${agent.obstacle ?? 'ready'}`;
+    return ownership.problem ?? waiting;
+  });
   ownership.start();
   return {
     get isOwner() {

@@ -104,7 +104,8 @@ function readOptions(reader: Reader): Omit<AgentOptions, 'warnings'> {
   const { gateways } = http?.settings ?? {};
   const hostsOnly = reader.isSet('hosts-only');
   // Reserved ports would be open to the kernel's translation of another agent on this node.
-  if (hostsOnly) reader.read('listener-ports', () => undefined, 'listeners are not served with --hosts-only; remove it');
+  if (hostsOnly)
+    reader.read('listener-ports', () => undefined, 'listeners are not served with --hosts-only; remove it');
   const dryRun = reader.isSet('dry-run');
   const uid = reader.read('pod-uid', parsePodUid, 'must be the UID of a pod');
   const shared = reader.read('haproxy-directory', (text) => text) ?? defaultDirectory(name);

@@ -39,8 +39,10 @@ export interface HostAdmissions {
 
 /** The administrator's policy for hosts. */
 export interface HostClaimPolicy {
-  /** Serves wildcards (ROUTER_ALLOW_WILDCARD_ROUTES). */
+  /** Serves wildcards of Routes (ROUTER_ALLOW_WILDCARD_ROUTES). */
   readonly allowsWildcards: boolean;
+  /** Rejects those of Ingresses, too: the variable is `false`. Unless it is, they are served, as their API demands. */
+  readonly deniesWildcards?: boolean;
   /** Whether namespaces may share a host with different paths (ROUTER_DISABLE_NAMESPACE_OWNERSHIP_CHECK). */
   readonly sharesHosts: boolean;
 }
@@ -112,8 +114,9 @@ function judge(request: SiteRequest, policy: AdmissionPolicy, hosts: HostClaimPo
   }
   const domainProblem = findDomainProblem(host, fields.host, policy);
   if (domainProblem !== undefined) return { reason: 'RouteNotAdmitted', message: domainProblem };
-  if (demand.ok && isWildcard(request) && !hosts.allowsWildcards && owner.kind === 'Route') {
-    const message = `${fields.wildcard}: wildcard ${owner.kind}s are not allowed by this router`;
+  const isDenied = owner.kind === 'Route' ? !hosts.allowsWildcards : hosts.deniesWildcards === true;
+  if (demand.ok && isWildcard(request) && isDenied) {
+    const message = `${fields.wildcard}: wildcard ${owner.kind === 'Ingress' ? 'hosts of Ingresses' : `${owner.kind}s`} are not allowed by this router`;
     return { reason: 'RouteNotAdmitted', message };
   }
   return judgeDemand(request, host);

@@ -76,6 +76,8 @@ export class GatewaySites implements SiteDecisions {
   #gateways: ReadonlyMap<string, DecidedGateway> = new Map();
   /** Served listeners, with their Gateways. */
   #served = new Map<GatewayListener, Gateway>();
+  /** Whether the last decisions may contain routes that yield to those of the other kind. */
+  #haveRivals = false;
   #grants: readonly ReferenceGrant[] = [];
   #addresses: AddressSources | undefined;
   #sitePorts: SitePorts | undefined;
@@ -214,6 +216,14 @@ export class GatewaySites implements SiteDecisions {
 
   /** Resolves conflicts between routes, and builds the requests of those that changed. */
   #settle(changed: ReadonlySet<string>): void {
+    if (!this.#haveRivals && !this.#existRivals()) {
+      for (const key of changed) {
+        const known = this.#known.get(key);
+        if (known !== undefined) this.#translate(known);
+      }
+      return;
+    }
+    this.#haveRivals = this.#existRivals();
     const candidates = Array.from(this.#known.values(), (known) => ({ route: known.route, decisions: known.alone }));
     const yielding = findYielding(candidates);
     for (const known of this.#known.values()) {
@@ -224,6 +234,14 @@ export class GatewaySites implements SiteDecisions {
         yielded === undefined ? known.alone : withoutYielded({ route: known.route, decisions: known.alone }, yielded);
       this.#translate(known);
     }
+  }
+
+  /** Returns whether there are HTTPRoutes and GRPCRoutes, which cannot share a hostname. */
+  #existRivals(): boolean {
+    return (['HTTPRoute', 'GRPCRoute'] as const).every((kind) => {
+      for (const _ of this.#objects.keys(kind)) return true;
+      return false;
+    });
   }
 
   #translate(known: Known): void {

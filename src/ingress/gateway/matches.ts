@@ -37,9 +37,9 @@ export function readHttpMatch(written: unknown, place: string): Conditions | Fau
   if (!isAbsent(method) && !(typeof method === 'string' && methods.includes(method))) {
     return wrong(`${place}.method`, method, `must be one of ${methods.join(', ')}`);
   }
-  const headers = readValues(written.headers, `${place}.headers`, (name) => name.toLowerCase());
+  const headers = readValues(written.headers, place, 'headers');
   if (isFault(headers)) return headers;
-  const params = readValues(written.queryParams, `${place}.queryParams`, (name) => name);
+  const params = readValues(written.queryParams, place, 'queryParams');
   if (isFault(params)) return params;
   return {
     path,
@@ -72,39 +72,51 @@ function readPath(written: unknown, place: string): PathMatch | Fault {
   return type === 'Exact' ? { type: 'exact', value } : { type: 'element', value: value.replace(/\/+$/, '') };
 }
 
-/** Names of headers, and of query parameters (HTTPHeaderName). */
-const nameCharacters = /^[A-Za-z0-9!#$%&'*+\-.^_`|~]{1,256}$/;
+/**
+ * Names of headers, and of query parameters (HTTPHeaderName). The data plane separates fields with "|", and a name of a
+ * parameter ends at "&".
+ */
+const nameCharacters = {
+  headers: /^[A-Za-z0-9!#$%&'*+\-.^_`~]{1,256}$/,
+  queryParams: /^[A-Za-z0-9!#$%'*+\-.^_`~]{1,256}$/,
+};
 
 /** Parses conditions on headers or query parameters. Of equal names, the first one counts. */
 export function readValues(
   written: unknown,
   place: string,
-  keyOfName: (name: string) => string,
+  field: 'headers' | 'queryParams',
 ): readonly ValueMatch[] | Fault {
   if (isAbsent(written)) return [];
   if (!Array.isArray(written) || written.length > maxConditions) {
-    return wrong(place, written, `must be a list of at most ${maxConditions} conditions`);
+    return wrong(`${place}.${field}`, written, `must be a list of at most ${maxConditions} conditions`);
   }
   const values = new Map<string, ValueMatch>();
   for (const [index, one] of written.entries()) {
     const { type = 'Exact', name, value } = isRecord(one) ? one : {};
-    const at = `${place}[${index}]`;
-    if (typeof name !== 'string' || !nameCharacters.test(name)) {
-      return wrong(`${at}.name`, name, "must be a name of at most 256 letters, digits and !#$%&'*+-.^_`|~");
+    const at = `${place}.${field}[${index}]`;
+    if (typeof name !== 'string' || !nameCharacters[field].test(name)) {
+      const marks = field === 'headers' ? "!#$%&'*+-.^_`~" : "!#$%'*+-.^_`~";
+      return wrong(`${at}.name`, name, `must be a name of at most 256 letters, digits and ${marks}`);
     }
     if (type !== 'Exact' && type !== 'RegularExpression') {
       return wrong(`${at}.type`, type, 'must be Exact or RegularExpression');
     }
     // Header values contain no control character except the tab (RFC 9110 §5.5).
-    if (typeof value !== 'string' || value.length > 4096 || /\p{Cc}/u.test(value.replaceAll('\t', ''))) {
-      return wrong(`${at}.value`, value, 'must be at most 4096 characters without control characters');
+    if (typeof value !== 'string' || !isConditionValue(value)) {
+      return wrong(`${at}.value`, value, 'must be 1 to 4096 bytes of text without control characters');
     }
     const fault = type === 'RegularExpression' ? readPattern(value, `${at}.value`) : undefined;
     if (fault !== undefined) return fault;
-    const key = keyOfName(name);
+    const key = field === 'headers' ? name.toLowerCase() : name;
     if (!values.has(key)) values.set(key, { name, type: type === 'Exact' ? 'exact' : 'regex', value });
   }
   return [...values.values()];
+}
+
+function isConditionValue(value: string): boolean {
+  const length = Buffer.byteLength(value);
+  return length > 0 && length <= 4096 && value.isWellFormed() && !/\p{Cc}/u.test(value.replaceAll('\t', ''));
 }
 
 /** Limit of the API for headers and for query parameters of a match. */
@@ -123,7 +135,7 @@ export function readGrpcMatch(written: unknown, place: string): Conditions | Fau
   if (!isRecord(written)) return wrong(place, written, 'must be a match');
   const path = readMethod(written.method, `${place}.method`);
   if (isFault(path)) return path;
-  const headers = readValues(written.headers, `${place}.headers`, (name) => name.toLowerCase());
+  const headers = readValues(written.headers, place, 'headers');
   if (isFault(headers)) return headers;
   return { path, ...(headers.length > 0 && { headers }) };
 }

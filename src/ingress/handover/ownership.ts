@@ -24,6 +24,8 @@ const times = {
   ask: 5000,
   /** How long an agent that has handed over leaves the lock to the one that asked. */
   yield: 5000,
+  /** Pause after a failed attempt to become the owner. */
+  retry: 1000,
 };
 
 /**
@@ -35,32 +37,57 @@ export class NodeOwnership {
   readonly #folder: PodFolder;
   readonly #duties: Duties;
   readonly #report: (message: string) => void;
+  readonly #fail: (error: Error) => void;
   #lock: FileLock | undefined;
   #server: Server | undefined;
+  #isActive = false;
   #isClosed = false;
   #asked: Socket | undefined;
   #askedAt = Number.NEGATIVE_INFINITY;
+  #problem = '';
 
-  /** @param report receives messages for the log */
-  constructor(folder: PodFolder, duties: Duties, report: (message: string) => void) {
+  /**
+   * @param report receives messages for the log
+   * @param fail called once when the duties could not begin or end: the process must exit, because it is unknown what
+   *   they still write, and the kernel releases the lock only then
+   */
+  constructor(
+    folder: PodFolder,
+    duties: Duties,
+    { report, fail }: { readonly report: (message: string) => void; readonly fail: (error: Error) => void },
+  ) {
     this.#folder = folder;
     this.#duties = duties;
     this.#report = report;
+    this.#fail = fail;
   }
 
+  /** Whether no other agent may perform the duties. */
   get isOwner(): boolean {
     return this.#lock !== undefined;
   }
 
-  /** Becomes the owner at once if there is none, and otherwise as soon as possible. */
-  start(): void {
-    void this.#run().catch((error: unknown) => this.#report(`Cannot take over from another agent: ${String(error)}`));
+  /** Whether this agent has begun its duties. */
+  get isActive(): boolean {
+    return this.#isActive;
   }
 
-  /** Makes this process the owner without its duties. Returns whether it is the owner. */
+  /** Why the last attempt to become the owner failed. Undefined: it did not. */
+  get problem(): string | undefined {
+    return this.#problem || undefined;
+  }
+
+  /** Becomes the owner at once if there is none, and otherwise as soon as possible. */
+  start(): void {
+    void this.#run().catch((error: unknown) => {
+      if (!this.#isClosed) this.#fail(error as Error);
+    });
+  }
+
+  /** Makes this process the owner without its duties, which do not begin any more. Returns whether it is the owner. */
   tryTake(): boolean {
-    this.#lock ??= FileLock.tryAcquire(join(this.#folder.shared, 'owner.lock'));
-    return this.isOwner;
+    this.close();
+    return this.#take();
   }
 
   /** Stops asking and answering. Keeps the lock until the process ends, because it may still write. */
@@ -72,33 +99,65 @@ export class NodeOwnership {
 
   async #run(): Promise<void> {
     while (!this.#isClosed) {
-      if (!this.tryTake()) {
-        await this.#ask();
-        await sleep(this.#asked === undefined ? times.idle : times.urgent);
-        continue;
-      }
-      const asker = Promise.withResolvers<Socket>();
-      this.#server = await this.#listen(asker.resolve);
-      this.#asked?.destroy();
-      this.#asked = undefined;
-      if (this.#isClosed) return;
+      const turn = await this.#becomeOwner();
+      if (turn === undefined) continue;
       this.#report('This agent now applies ports and writes statuses for the node');
       this.#duties.begin();
-      const socket = await asker.promise;
+      this.#isActive = true;
+      const socket = await turn.asker;
+      this.#isActive = false;
       // Closed first, because closing deletes the socket's file.
-      this.#server.close();
-      try {
-        await this.#duties.end();
-      } finally {
-        if (!this.#isClosed) {
-          this.#lock?.release();
-          this.#lock = undefined;
-        }
-      }
+      this.#server?.close();
+      await this.#duties.end();
+      if (!this.#isClosed) this.#release();
       this.#report('Handed over ports and statuses of the node to the agent of a later pod');
       await Promise.race([untilClosed(socket), sleep(times.yield)]);
       socket.destroy();
     }
+  }
+
+  /**
+   * Takes the lock, or asks its owner for it. Resolves to the promise of the next asker, in an object so that it is not
+   * awaited; undefined if this agent is not the owner yet.
+   */
+  async #becomeOwner(): Promise<{ readonly asker: Promise<Socket> } | undefined> {
+    const { promise: asker, resolve } = Promise.withResolvers<Socket>();
+    try {
+      if (!this.#take()) {
+        await this.#ask();
+        await sleep(this.#asked === undefined ? times.idle : times.urgent);
+        return undefined;
+      }
+      this.#server = await this.#listen(resolve);
+    } catch (error) {
+      // The agent of another pod may be able to take the node. A full disk or a missing folder may be temporary.
+      if (!this.#isClosed) this.#release();
+      // The previous owner takes over again at once.
+      this.#asked?.destroy();
+      this.#note(`Cannot take over the node from other agents; retrying: ${(error as Error).message}`);
+      await sleep(times.retry);
+      return undefined;
+    }
+    this.#problem = '';
+    this.#asked?.destroy();
+    this.#asked = undefined;
+    return this.#isClosed ? undefined : { asker };
+  }
+
+  #take(): boolean {
+    this.#lock ??= FileLock.tryAcquire(join(this.#folder.shared, 'owner.lock'));
+    return this.isOwner;
+  }
+
+  #release(): void {
+    this.#lock?.release();
+    this.#lock = undefined;
+  }
+
+  /** Reports a problem once. */
+  #note(problem: string): void {
+    if (problem !== this.#problem) this.#report(problem);
+    this.#problem = problem;
   }
 
   async #ask(): Promise<void> {

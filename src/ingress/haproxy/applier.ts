@@ -76,12 +76,16 @@ export class Applier {
     return this.#inForce;
   }
 
-  /** Resumes from the state that HAProxy has loaded. */
-  enter(inForce: InForce, generation: string): void {
+  /**
+   * Resumes from the state that HAProxy has loaded.
+   *
+   * @param maps entries of the state; they change with it
+   */
+  enter(inForce: InForce, generation: string, maps = allEntries(inForce)): void {
     this.#inForce = inForce;
     this.#writtenAt = inForce;
     this.#generation = generation;
-    this.#maps = allEntries(inForce);
+    this.#maps = maps;
     this.#unwritten = [];
     this.#refusals = [];
     this.#since.clear();

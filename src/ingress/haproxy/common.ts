@@ -5,7 +5,15 @@ import type { ForwardedMode, Settings } from './model.ts';
 import { networksMap } from './networks.ts';
 import { quoteWord } from './quote.ts';
 import { milliseconds } from './section.ts';
-import { bodySizeRules, corsRules, denyListRules, redirectRules, steeringRules, upstreamRules } from './site-rules.ts';
+import {
+  bodySizeRules,
+  corsRules,
+  denyListRules,
+  guardRules,
+  redirectRules,
+  steeringRules,
+  upstreamRules,
+} from './site-rules.ts';
 
 /**
  * Renders the `defaults` sections that other sections inherit from. The rules for features of Routes exist here once
@@ -99,6 +107,7 @@ ${forwardedRules(settings, settings.forwarded, ordinary)}
   # An IPv4 client of a socket of both families, too.
   http-request set-var(txn.address) 'src,hex,regsub("^0{20}FFFF","")'
   http-request set-var-fmt(txn.client) "%[var(txn.section)]/%[var(txn.address),length]:%[var(txn.address)]"
+${guardRules()}
 ${denyListRules('http-request', networksMap)}
 ${allowListRules('http-request')}
   http-request set-var(txn.limits) var(txn.section),map_str(maps/limits.map) if ${flagged(letters.limits)}
@@ -123,7 +132,8 @@ ${upstreamRules()}
   http-request set-path %[var(txn.section),map_str(maps/rewrite-target.map)]%[var(txn.rest)] if ${flagged(letters.rewrite)} !${flagged(letters.rewriteOnly)}
 ${hostRule()}  http-request set-var(txn.mirrors) var(txn.section),map_str(maps/mirrors.map) if ${flagged(letters.mirrors)}
 ${editRules(names, 'request', `if ${flagged(letters.requestEdits)}`)}
-  http-response add-header Set-Cookie "%[var(txn.route),field(2,|)]=%[srv_name]; path=/%[var(txn.route),field(3,|),map_str(maps/cookie-attributes.map)]" if ${withoutCookie} !${flagged(letters.noCookie)}
+  http-request set-var(txn.secure) 'str("; Secure")' if ${flagged(letters.secureOverTls)} { ssl_fc }
+  http-response add-header Set-Cookie "%[var(txn.route),field(2,|)]=%[srv_name]; path=/%[var(txn.route),field(3,|),map_str(maps/cookie-attributes.map)]%[var(txn.secure)]" if ${withoutCookie} !${flagged(letters.noCookie)}
 ${privateRules(`${withoutCookie} !${flagged(letters.noCookie)} `)}
 ${settings.log === undefined ? '' : logServer}  http-response set-header Strict-Transport-Security %[var(txn.section),map_str(maps/hsts.map)] if ${flagged(letters.hsts)}
 ${editRules(names, 'response', `if ${flagged(letters.responseEdits)}`)}`;

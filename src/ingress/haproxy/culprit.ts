@@ -25,7 +25,8 @@ export function accuse(alerts: readonly string[], files: Files, state: HttpState
   for (const alert of alerts) {
     const place = /parsing \[[^\]]*?(conf\/30-backends-\d+\.cfg):(\d+)\]/.exec(alert);
     const content = place === null ? undefined : files.get(place[1] ?? '');
-    const id = typeof content === 'string' ? sectionAt(content, Number(place?.[2])) : undefined;
+    const text = typeof content === 'function' ? [...content()].join('') : content;
+    const id = text === undefined ? undefined : sectionAt(text, Number(place?.[2]));
     const backend = id === undefined ? undefined : state.backends.get(id);
     const reason = alert.replace(/^parsing \[[^\]]*\] ?: ?/, '').slice(0, 500);
     if (backend !== undefined) accused.set(backend, { kind: 'backend', name: backend.id, reason });

@@ -436,7 +436,7 @@ export class HaproxyEngine {
     }
     await this.#process.notePid();
     await this.#process.untilOldStop(oldWorkerTimeout);
-    this.#applier.enter(prepared.inForce, generation);
+    this.#applier.enter(prepared.inForce, generation, prepared.maps);
     this.#health.noteAnswer();
     this.#outcome = { refused: prepared.refused, waiting: new Map(), pending: new Map(), pendingReload: false };
     this.#held = new Map();

@@ -1,26 +1,49 @@
+import { setImmediate as turn } from 'node:timers/promises';
 import { cookieAttributes, featureEntries, ownAttributes } from './features.ts';
 import { gatewayEntries } from './gateway-entries.ts';
 import type { InForce } from './layout.ts';
 import { type MapName, type Maps, mapNames } from './maps.ts';
 import type { Certificate, SitePath } from './model.ts';
-import { ceded, onward, plainEntries, secureEntries } from './paths.ts';
+import { ceded, guardEntries, onward, plainEntries, secureEntries } from './paths.ts';
 import { checkHost, checkMapValue } from './quote.ts';
 import { routeOf } from './route.ts';
 import { makeSection } from './section.ts';
 
 /** Returns the entries of all maps for a state. Throws {@link UnfitValue}. */
 export function allEntries(inForce: InForce): Maps {
+  const steps = makeEntries(inForce);
+  for (let step = steps.next(); ; step = steps.next()) if (step.done === true) return step.value;
+}
+
+/** Like {@link allEntries}, in short turns of the event loop: those of 10,000 hosts take a second. */
+export async function allEntriesInTurns(inForce: InForce): Promise<Maps> {
+  const steps = makeEntries(inForce);
+  for (let begin = performance.now(); ; ) {
+    const step = steps.next();
+    if (step.done === true) return step.value;
+    if (performance.now() - begin < longestTurn) continue;
+    await turn();
+    begin = performance.now();
+  }
+}
+
+/** Milliseconds. */
+const longestTurn = 10;
+
+/** Makes the entries part by part. */
+function* makeEntries(inForce: InForce): Generator<undefined, Maps> {
   const maps: Maps = new Map(mapNames.map((name) => [name, new Map<string, string>()]));
-  const merge = (part: ReadonlyMap<MapName, ReadonlyMap<string, string>>): void => {
+  const merge = (part: ReadonlyMap<MapName, ReadonlyMap<string, string>>): undefined => {
     for (const [name, entries] of part) for (const [key, value] of entries) maps.get(name)?.set(key, value);
   };
   maps.set('cookie-attributes', new Map(cookieAttributes));
   const { state, layout } = inForce;
-  for (const host of state.sites.keys()) merge(siteEntries(inForce, host));
-  for (const host of new Set([...state.passthrough.keys(), ...state.sites.keys()])) merge(nameEntries(inForce, host));
-  for (const certificate of state.certificates.values()) merge(certificateEntries(certificate));
-  for (const part of gatewayEntries(inForce)) merge(part);
-  for (const [id, section] of layout.sections) merge(backendEntries(inForce, id, section));
+  for (const host of state.sites.keys()) yield merge(siteEntries(inForce, host));
+  for (const host of new Set([...state.passthrough.keys(), ...state.sites.keys()]))
+    yield merge(nameEntries(inForce, host));
+  for (const certificate of state.certificates.values()) yield merge(certificateEntries(certificate));
+  for (const part of gatewayEntries(inForce)) yield merge(part);
+  for (const [id, section] of layout.sections) yield merge(backendEntries(inForce, id, section));
   return maps;
 }
 
@@ -37,6 +60,7 @@ export function siteEntries(inForce: InForce, host: string): Maps {
   return new Map([
     ['plain', plainEntries(site, (path) => route(path, path.plain === 'redirect'))],
     ['secure', secureEntries(site, (path) => route(path, false))],
+    ['guarded', guardEntries(site)],
   ]);
 }
 

@@ -62,7 +62,10 @@ function attemptOf(limit: HttpBackend['limit']): number | undefined {
 }
 
 /** Returns the limit of the whole exchange: without one, that of all tries. */
-function wholeOf({ limit, retry }: {
+function wholeOf({
+  limit,
+  retry,
+}: {
   readonly limit: HttpBackend['limit'];
   readonly retry: HttpBackend['retry'];
 }): number | undefined {

@@ -1,8 +1,17 @@
 import { editEntries } from './header-edits.ts';
 import { letters } from './letters.ts';
-import type { Backend, BackendRedirect, Cors, ForwardedMode, ServerSteering, StickyCookie } from './model.ts';
 import { mirrorsValue } from './mirrors.ts';
+import type {
+  Backend,
+  BackendRedirect,
+  Cors,
+  ForwardedMode,
+  PathGuard,
+  ServerSteering,
+  StickyCookie,
+} from './model.ts';
 import { listIdOf } from './networks.ts';
+import { noRules } from './paths.ts';
 import { checkHost, checkMapValue, checkToken, UnfitValue } from './quote.ts';
 import { serverName } from './server-name.ts';
 
@@ -23,6 +32,7 @@ export const featureMaps = [
   'rewrite-target',
   'hsts',
   'deny',
+  'guard',
   'body-size',
   'forwarded-prefix',
   'redirect-base',
@@ -143,6 +153,8 @@ function flagsOf(backend: Backend, forwarded: ForwardedMode, redirect: boolean |
     rewrite !== undefined && letters.rewrite,
     rewrite?.dropRest === true && letters.rewriteOnly,
     rewrite?.target === '/' && letters.rewriteRoot,
+    http.guard !== undefined && letters.guard,
+    http.cookie?.secureOverTls === true && letters.secureOverTls,
     http.hsts !== undefined && letters.hsts,
     http.bodySize !== undefined && letters.bodySize,
     http.forwardedPrefix !== undefined && letters.forwardedPrefix,
@@ -180,8 +192,9 @@ export function featureEntries(backend: Backend, section: string): Map<FeatureMa
   if (rewrite?.prefix !== '') add('rewrite-prefix', rewrite?.prefix);
   add('rewrite-target', rewrite?.target);
   add('hsts', hsts);
-  const { bodySize, forwardedPrefix, redirect, cors, steering, mirrors } = backend.http ?? {};
+  const { bodySize, forwardedPrefix, redirect, cors, steering, mirrors, guard } = backend.http ?? {};
   add('mirrors', mirrors && mirrorsValue(mirrors, backend.tenant));
+  add('guard', guard && guardValue(guard));
   if (steering !== undefined) {
     add('steering', steeringValue(steering));
     entries.set('steered', steeredEntries(steering, section));
@@ -205,6 +218,13 @@ export function featureEntries(backend: Backend, section: string): Map<FeatureMa
   const values = new Map([...request.values, ...response.values]);
   if (values.size > 0) entries.set('edit-values', values);
   return entries;
+}
+
+/** Returns whether case counts, the rules and the host. */
+function guardValue({ host, isCaseless, rules = noRules }: PathGuard): string {
+  if (host !== '*') checkHost(host);
+  if (!/^[\w-]+$/.test(rules)) throw new UnfitValue(`access rules ${JSON.stringify(rules)}: not a name`);
+  return `${isCaseless ? 'i' : 'c'}|${rules}|${host}`;
 }
 
 /** Returns scheme and host of a redirect. One that begins with `://` gets the scheme of the request. */

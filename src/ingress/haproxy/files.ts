@@ -6,11 +6,12 @@ import type { Loopback } from './frontend-parts.ts';
 import { renderFrontends } from './frontends.ts';
 import { innerFiles, innerNumbers } from './gateway-names.ts';
 import { type Place, renderGlobal } from './global.ts';
-import { type InForce, spareSections } from './layout.ts';
+import { type InForce, listFreeSections } from './layout.ts';
 import type { MapName, Maps } from './maps.ts';
 import type { HttpState, Settings } from './model.ts';
 import { listsOf, networksMap, renderNetworksFile } from './networks.ts';
 import { authorityFile, makeSection, renderServer, type Section } from './section.ts';
+import { allShards, sectionIndex, shardOf } from './shards.ts';
 
 /**
  * Content of a file, or a function that renders it in pieces while it is written, because files of long lists take
@@ -21,9 +22,6 @@ export type Content = string | (() => Iterable<string>);
 /** Content by path relative to the generation's folder. */
 export type Files = Map<string, Content>;
 
-/** Number of files for sections, large enough that a change rewrites few of them. */
-export const shardCount = 64;
-
 /** Renders the configuration without the files that it refers to. Throws {@link UnfitValue}. */
 export function renderConfiguration(
   inForce: InForce,
@@ -31,27 +29,39 @@ export function renderConfiguration(
   loopback: Loopback,
   generation: string,
 ): Map<string, string> {
+  return new Map([...renderFrame(inForce, place, loopback, generation), ...renderShards(inForce, allShards)]);
+}
+
+/** Renders the configuration without the files of backends. */
+function renderFrame(
+  inForce: InForce,
+  place: Place,
+  loopback: Loopback,
+  generation: string,
+): readonly [path: string, content: string][] {
   const { settings } = inForce.state;
-  return new Map([
+  return [
     ['conf/00-global.cfg', renderGlobal(settings, place, generation, inForce.layout.hasScript)],
     ['conf/10-defaults.cfg', renderDefaults(settings, inForce.layout.editedHeaders)],
     ['conf/20-frontends.cfg', renderFrontends(settings, loopback)],
-    ...renderShards(inForce, new Set(Array.from({ length: shardCount }, (_, shard) => shard))),
-  ]);
+  ];
 }
 
 /** Renders all files that a new HAProxy reads. Throws {@link UnfitValue}. */
 export function renderFiles(inForce: InForce, maps: Maps, place: Place, loopback: Loopback, generation: string): Files {
   const { state } = inForce;
   const files: Files = new Map([
-    ...renderConfiguration(inForce, place, loopback, generation),
+    ...renderFrame(inForce, place, loopback, generation),
+    ...Array.from(allShards, (shard): [string, Content] => {
+      return [shardFile(shard), () => renderShards(inForce, new Set([shard])).values()];
+    }),
     ...renderCertificateLists(inForce),
     [defaultCertificateFile, state.settings.tls.defaultCertificate],
     ...defaultCertificates(state),
     ...settingsFiles(state.settings),
     [exchangeFile, exchangeScript],
   ]);
-  for (const name of maps.keys()) files.set(mapFile(name), renderMap(maps, name));
+  for (const name of maps.keys()) files.set(mapFile(name), () => renderMap(maps, name));
   files.set(networksMap, () => renderNetworksFile(listsOf(state.backends.values())));
   for (const { name, pem } of state.certificates.values()) files.set(certificateFile(name), pem);
   for (const [name, pem] of state.authorities) files.set(authorityFile(name, pem), pem);
@@ -63,13 +73,53 @@ export function mapFile(name: MapName): string {
   return `maps/${name}.map`;
 }
 
-/** Renders a map, sorted for human readers. */
-export function renderMap(maps: Maps, name: MapName): string {
+/** Entries of a map that are rendered at a time. */
+const entriesPerPiece = 1000;
+
+/** Sorted keys of maps at the last rendering, since few of 10,000 change. */
+const sortedKeys = new WeakMap<ReadonlyMap<string, string>, { keys: string[]; readonly known: Set<string> }>();
+
+/**
+ * Renders a map in pieces, sorted for human readers. Entries that change meanwhile have their new value, which the next
+ * rendering writes again.
+ */
+export function* renderMap(maps: Maps, name: MapName): Generator<string> {
   const entries = maps.get(name) ?? new Map<string, string>();
-  return [...entries.keys()]
-    .sort()
-    .map((key) => `${key} ${entries.get(key)}\n`)
-    .join('');
+  const keys = sortKeys(entries);
+  for (let at = 0; at < keys.length; at += entriesPerPiece) {
+    yield keys
+      .slice(at, at + entriesPerPiece)
+      .map((key) => {
+        const value = entries.get(key);
+        return value === undefined ? '' : `${key} ${value}\n`;
+      })
+      .join('');
+  }
+}
+
+function sortKeys(entries: ReadonlyMap<string, string>): readonly string[] {
+  const last = sortedKeys.get(entries) ?? { keys: [], known: new Set() };
+  sortedKeys.set(entries, last);
+  const { known } = last;
+  const added: string[] = [];
+  for (const key of entries.keys()) if (!known.has(key)) added.push(key);
+  if (known.size + added.length > entries.size) {
+    last.keys = last.keys.filter((key) => entries.has(key) || !known.delete(key));
+  }
+  if (added.length > 0) last.keys = mergeSorted(last.keys, added.sort());
+  for (const key of added) known.add(key);
+  return last.keys;
+}
+
+function mergeSorted(one: readonly string[], other: readonly string[]): string[] {
+  const merged: string[] = [];
+  let at = 0;
+  for (const key of other) {
+    for (let next = one[at]; next !== undefined && next < key; next = one[++at]) merged.push(next);
+    merged.push(key);
+  }
+  for (let next = one[at]; next !== undefined; next = one[++at]) merged.push(next);
+  return merged;
 }
 
 /** Renders the lists of certificates that are selected by name, of the default listener and of inner frontends. */
@@ -94,29 +144,14 @@ export function defaultCertificates({ settings, gateways }: HttpState): Map<stri
   );
 }
 
-/** A cache, because all 10,000 names are needed whenever files are written. */
-const shards = new Map<string, number>();
-
-/** Returns the number of the file that contains a section. */
-export function shardOf(section: string): number {
-  const known = shards.get(section);
-  if (known !== undefined) return known;
-  let hash = 0x811c9dc5;
-  for (let i = 0; i < section.length; i++) hash = Math.imul(hash ^ section.charCodeAt(i), 0x01000193);
-  const shard = (hash >>> 0) % shardCount;
-  if (shards.size > 200_000) shards.clear();
-  shards.set(section, shard);
-  return shard;
-}
-
 /** Renders the files of some shards. */
 export function renderShards(inForce: InForce, some: ReadonlySet<number>): Map<string, string> {
   const texts = new Map<number, string[]>([...some].map((shard) => [shard, []]));
-  for (const [id, section] of inForce.layout.sections) {
-    if (id === section) texts.get(shardOf(section))?.push(renderSection(inForce, section, id));
+  for (const [id, section, shard] of sectionIndex.list(inForce.layout.sections, some)) {
+    if (id === section || inForce.state.backends.has(id)) texts.get(shard)?.push(renderSection(inForce, section, id));
   }
-  for (const [section, { shape, backend }] of spareSections(inForce)) {
-    texts.get(shardOf(section))?.push(renderSection(inForce, section, backend, shape));
+  for (const [section, shape] of listFreeSections(inForce.layout)) {
+    texts.get(shardOf(section))?.push(renderSection(inForce, section, undefined, shape));
   }
   return new Map([...texts].map(([shard, sections]) => [shardFile(shard), sections.sort().join('\n')]));
 }

@@ -130,7 +130,6 @@ const stepRules = `  http-request set-var(txn.value) method,concat() ${when('m')
   http-request set-var(txn.value) rand(100) ${when('r')}
   http-request set-var(txn.value) 'var(txn.route),field(3," "),concat(,txn.headers),regsub("^([^ ]+) (?:[^\\\\n]*\\\\n)*?\\\\1: ([^\\\\r\\\\n]*)(?s:.*)$|^(?s:.*)$","\\\\2"),${cut}' ${when('h')}
   http-request set-var(txn.value) 'var(txn.route),field(3," "),concat(,txn.query),regsub("^([^&]+)(?:&[^&]*)*?&\\\\1=([^&]*)(?:&.*)?$|^.*$","\\\\2"),url_dec(1),${cut}' ${when('q')}
-  http-request set-var(txn.next) str(-) ${when('')}
   http-request set-var(txn.value) var(txn.value),url_enc if { var(txn.route) -m sub "= " }
   http-request set-var(txn.next) 'var(txn.route),field(2," "),concat(=,txn.value),map_str(maps/edges.map,-)' if { var(txn.route) -m sub "= " }
   http-request set-var(txn.next) 'var(txn.route),field(2," "),concat(;,txn.value),map_reg(maps/patterns.map,-)' if { var(txn.route) -m sub "~ " }

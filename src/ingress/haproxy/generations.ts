@@ -1,16 +1,26 @@
 import { readFile } from 'node:fs/promises';
 import { accuse, findFault, listSuspects, readAlerts } from './culprit.ts';
 import type { Disk } from './disk.ts';
-import { allEntries } from './entries.ts';
-import { type Files, renderConfiguration, renderFiles, shardCount } from './files.ts';
+import { allEntriesInTurns } from './entries.ts';
+import { type Files, renderConfiguration, renderFiles } from './files.ts';
 import type { Loopback } from './frontend-parts.ts';
 import type { Place } from './global.ts';
 import { freshLayout, type InForce } from './layout.ts';
+import type { Maps } from './maps.ts';
 import { rememberMain, rememberShards } from './memory.ts';
 import type { HttpState } from './model.ts';
 import type { HaproxyProcess } from './process.ts';
 import type { EngineOptions } from './report.ts';
+import { allShards } from './shards.ts';
 import { type Refusal, siftState } from './sift.ts';
+
+/** A generation that HAProxy accepts. */
+interface Prepared {
+  readonly inForce: InForce;
+  readonly refused: readonly Refusal[];
+  /** Entries of its maps. */
+  readonly maps: Maps;
+}
 
 /** Renders the files for a new HAProxy and finds the parts that it rejects. */
 export class Generations {
@@ -32,24 +42,21 @@ export class Generations {
    * Writes the files of a generation that HAProxy accepts, without the parts that it rejects. Returns undefined if
    * the settings are at fault.
    */
-  async prepare(
-    wanted: HttpState,
-    generation: string,
-  ): Promise<{ readonly inForce: InForce; readonly refused: readonly Refusal[] } | undefined> {
+  async prepare(wanted: HttpState, generation: string): Promise<Prepared | undefined> {
     const living = new Set<object>(listSuspects(wanted).map(({ part }) => part));
     for (const part of this.banned.keys()) if (!living.has(part)) this.banned.delete(part);
     for (let round = 0; round < 50; round++) {
       const { state, refused } = siftState(wanted, this.banned);
-      const { inForce, files } = this.#render(state, generation);
+      const { inForce, files, maps } = await this.#render(state, generation);
       await this.#disk.create(generation, files);
       const output = await this.#process.check(this.#disk.path(generation, 'conf'));
-      if (output === undefined) return { inForce, refused };
+      if (output === undefined) return { inForce, refused, maps };
       const alerts = readAlerts(output);
       const accused = accuse(alerts, files, state);
       if (accused.size === 0) {
         const trial = `${generation}-trial`;
         const passes = async (part: HttpState): Promise<boolean> => {
-          await this.#disk.create(trial, this.#render(part, trial).files);
+          await this.#disk.create(trial, (await this.#render(part, trial)).files);
           return (await this.#process.check(this.#disk.path(trial, 'conf'))) === undefined;
         };
         const culprit = await findFault(state, passes).finally(async () => await this.#disk.remove(trial));
@@ -77,14 +84,17 @@ export class Generations {
     return true;
   }
 
-  #render(state: HttpState, generation: string): { readonly inForce: InForce; readonly files: Files } {
+  async #render(
+    state: HttpState,
+    generation: string,
+  ): Promise<{ readonly inForce: InForce; readonly files: Files; readonly maps: Maps }> {
     const inForce: InForce = { state, layout: freshLayout(state) };
-    const files = renderFiles(inForce, allEntries(inForce), this.#place(), this.#loopback(), generation);
-    const all = new Set(Array.from({ length: shardCount }, (_, shard) => shard));
-    for (const part of [rememberMain(inForce), rememberShards(inForce, all)]) {
+    const maps = await allEntriesInTurns(inForce);
+    const files = renderFiles(inForce, maps, this.#place(), this.#loopback(), generation);
+    for (const part of [rememberMain(inForce), rememberShards(inForce, allShards)]) {
       for (const [path, content] of part) files.set(path, content);
     }
-    return { inForce, files };
+    return { inForce, files, maps };
   }
 
   #place(): Place {

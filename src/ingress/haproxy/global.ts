@@ -44,6 +44,8 @@ export function renderGlobal(settings: Settings, place: Place, generation: strin
     `tune.bufsize ${process.bufsize}`,
     `tune.maxrewrite ${process.maxrewrite}`,
     'tune.ssl.default-dh-param 2048',
+    // All frontends share the cache: a session would resume on one that verifies other client certificates, or any.
+    settings.gateways !== undefined && 'tune.ssl.cachesize 0',
     `ssl-default-bind-options ssl-min-ver ${tls.minVersion}${tls.maxVersion === undefined ? '' : ` ssl-max-ver ${tls.maxVersion}`}`,
     tls.ciphers !== undefined && `ssl-default-bind-ciphers ${quoteWord(tls.ciphers)}`,
     tls.ciphersuites !== undefined && `ssl-default-bind-ciphersuites ${quoteWord(tls.ciphersuites)}`,

@@ -1,7 +1,7 @@
 import { usesScript } from './exchange.ts';
 import { listEditedNames } from './header-edits.ts';
 import type { HttpState } from './model.ts';
-import { authorityFile, makeSection, type ServerLine, spareShapes } from './section.ts';
+import { authorityFile, type ServerLine, spareShapes } from './section.ts';
 
 /**
  * Assigns sections of HAProxy's configuration to backends. Sections cannot be created at run time: backends in the
@@ -80,17 +80,10 @@ export function lacksSpares(layout: Layout, wanted: number): boolean {
   return false;
 }
 
-/** Returns every spare section, used or not, with its shape and backend. */
-export function spareSections(inForce: InForce): Map<string, { readonly shape: string; readonly backend?: string }> {
-  const found = new Map<string, { readonly shape: string; readonly backend?: string }>();
-  for (const [shape, names] of inForce.layout.spares) for (const name of names) found.set(name, { shape });
-  for (const [name, shape] of inForce.layout.resting) found.set(name, { shape });
-  for (const [id, section] of inForce.layout.sections) {
-    const backend = id === section ? undefined : inForce.state.backends.get(id);
-    if (backend !== undefined)
-      found.set(section, { shape: makeSection(backend, inForce.state.authorities).shape, backend: id });
-  }
-  return found;
+/** Returns every spare section without a backend, with its shape. */
+export function* listFreeSections({ spares, resting }: Layout): Iterable<readonly [section: string, shape: string]> {
+  for (const [shape, names] of spares) for (const name of names) yield [name, shape];
+  yield* resting;
 }
 
 /** Returns resting sections without servers. They can be reused when HAProxy counts no request in them. */

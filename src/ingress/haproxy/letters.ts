@@ -22,6 +22,8 @@ export const letters = {
     string
   >,
   allowList: 'a',
+  guard: 'G',
+  secureOverTls: 'S',
   limits: 'l',
   timeoutServer: 't',
   timeoutTunnel: 'u',

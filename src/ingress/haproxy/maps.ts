@@ -23,6 +23,7 @@ export type MapName =
   | 'tenancies'
   | 'tenants'
   | 'cookie-attributes'
+  | 'guarded'
   | 'log-backends'
   | 'log-servers'
   | GatewayMap
@@ -35,6 +36,7 @@ export const mapNames: readonly MapName[] = [
   'tenancies',
   'tenants',
   'cookie-attributes',
+  'guarded',
   'log-backends',
   'log-servers',
   ...gatewayMaps,

@@ -2,12 +2,13 @@ import { createHash } from 'node:crypto';
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { certificateFile } from './command.ts';
-import { type Files, shardCount, shardOf } from './files.ts';
+import type { Files } from './files.ts';
 import { innerFiles, innerNumbers } from './gateway-names.ts';
 import type { InForce, Layout, Tenancy } from './layout.ts';
 import type { Backend, Certificate, HttpState, Passthrough, Settings, Site } from './model.ts';
 import type { TlsName, VirtualHost } from './rule.ts';
 import type { ServerLine } from './section.ts';
+import { ShardIndex, sectionIndex, shardCount } from './shards.ts';
 
 /**
  * Version of the state files. They describe the applied state next to the files that HAProxy reads, so that a
@@ -76,17 +77,21 @@ interface Shard {
   readonly hosts: VirtualHost[];
 }
 
+const siteIndex = new ShardIndex<Site>(({ host }) => host);
+const nameIndex = new ShardIndex<Passthrough>(({ host }) => host);
+const hostIndex = new ShardIndex<VirtualHost>(({ key }) => key);
+
 /** Renders the files of some shards: backends by their section, hosts by their name. */
 export function rememberShards({ state, layout }: InForce, shards: ReadonlySet<number>): Files {
   const files = new Map<number, Shard>();
   for (const shard of shards) files.set(shard, { backends: [], sites: [], passthrough: [], hosts: [] });
-  for (const [id, section] of layout.sections) {
+  for (const [id, section, shard] of sectionIndex.list(layout.sections, shards)) {
     const backend = state.backends.get(id);
-    if (backend !== undefined) files.get(shardOf(section))?.backends.push([section, backend]);
+    if (backend !== undefined) files.get(shard)?.backends.push([section, backend]);
   }
-  for (const site of state.sites.values()) files.get(shardOf(site.host))?.sites.push(site);
-  for (const name of state.passthrough.values()) files.get(shardOf(name.host))?.passthrough.push(name);
-  for (const host of state.gateways.hosts.values()) files.get(shardOf(host.key))?.hosts.push(host);
+  for (const [, site, shard] of siteIndex.list(state.sites, shards)) files.get(shard)?.sites.push(site);
+  for (const [, name, shard] of nameIndex.list(state.passthrough, shards)) files.get(shard)?.passthrough.push(name);
+  for (const [, host, shard] of hostIndex.list(state.gateways.hosts, shards)) files.get(shard)?.hosts.push(host);
   return new Map([...files].map(([shard, content]) => [`state/${shard}.json`, () => [seal(content)]]));
 }
 

@@ -31,6 +31,24 @@ export interface Site {
   readonly paths: readonly SitePath[];
   /** The ports at which a listener of a Gateway has the host, so that the wildcard above it does not apply. */
   readonly ceded?: readonly SitePort[];
+  /** Present if clients must not reach a path by another spelling, because paths have different access rules. */
+  readonly guard?: SiteGuard;
+}
+
+/** The access rules of each path of a host. */
+export interface SiteGuard {
+  /** Whether upper and lower case mean the same. */
+  readonly isCaseless: boolean;
+  readonly paths: readonly GuardedPath[];
+}
+
+/** Access rules of a path. The longest one that a normalized path begins with counts. */
+export interface GuardedPath {
+  readonly path: string;
+  /** `exact` and `prefix` as {@link SitePath}; `text` matches every path that begins with it, without regard to slashes. */
+  readonly type: 'exact' | 'prefix' | 'text';
+  /** Names the rules. Absent: none. */
+  readonly rules?: string;
 }
 
 /** The router's own ports: plain HTTP, and TLS. */
@@ -137,11 +155,24 @@ export interface HttpBackend {
   readonly adjustCase?: boolean;
   /** TLS to the servers. */
   readonly tls?: ServerTls;
+  /** Rejects requests whose normalized path has other access rules. */
+  readonly guard?: PathGuard;
+}
+
+/** The {@link SiteGuard} that applies to a backend. */
+export interface PathGuard {
+  /** {@link Site.host}. */
+  readonly host: string;
+  readonly isCaseless: boolean;
+  /** The backend's own rules, as {@link GuardedPath.rules}. */
+  readonly rules?: string;
 }
 
 export interface StickyCookie {
   readonly name: string;
   readonly secure: boolean;
+  /** Secure in responses over TLS only. */
+  readonly secureOverTls?: true;
   readonly sameSite?: 'Lax' | 'Strict' | 'None';
   /** Absent: `/`. */
   readonly path?: string;

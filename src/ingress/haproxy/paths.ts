@@ -15,6 +15,9 @@ import { checkHost, checkPath, checkPrefixKey } from './quote.ts';
  *   for every host could answer for paths of hosts that belong to others, such as those of ACME challenges.
  */
 
+/** Name of the access rules of a path without any. */
+export const noRules = '-';
+
 /** Ends a lookup. No request line can contain it, so only the whole path precedes it. */
 export const mark = '¶';
 
@@ -73,6 +76,35 @@ export function secureEntries(site: Site, routeOf: RouteOf): Map<string, string>
   const find = indexPaths(paths);
   const entries = makeEntries(site.host, paths, (request) => find(request)?.route ?? absent);
   noteHost(site, 'secure', entries);
+  return entries;
+}
+
+/**
+ * Returns keys and access rules of a host's paths. Of equal keys, one with rules counts. Throws {@link UnfitValue}.
+ */
+export function guardEntries({ host, guard }: Site): Map<string, string> {
+  if (guard === undefined) return new Map();
+  const fold = (path: string) => {
+    const merged = path.replace(/\/\/+/g, '/');
+    return guard.isCaseless ? merged.toLowerCase() : merged;
+  };
+  const sorted = guard.paths.toSorted(
+    (one, other) => Number(one.rules === undefined) - Number(other.rules === undefined),
+  );
+  const texts = sorted.filter(({ type }) => type === 'text');
+  const paths = sorted
+    .filter(({ type }) => type !== 'text')
+    .map(({ path, type, rules = noRules }): RoutedPath => {
+      const isEvery = type === 'prefix' && /^\/*$/.test(path);
+      return { path: isEvery ? '' : checkPath(fold(path)), exact: type === 'exact', plain: undefined, route: rules };
+    });
+  const find = indexPaths(paths);
+  const entries = makeEntries(host, paths, (request) => find(request)?.route ?? noRules);
+  for (const { path, rules } of texts) {
+    const key = `${host}${checkPath(fold(path))}`;
+    checkPrefixKey(key);
+    if (rules !== undefined || !entries.has(key)) entries.set(key, rules ?? noRules);
+  }
   return entries;
 }
 

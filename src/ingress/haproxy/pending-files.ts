@@ -1,10 +1,11 @@
 import { changedKeys } from '../../base/model/layered-map.ts';
 import { type Command, certificateFile } from './command.ts';
-import { type Content, mapFile, renderCertificateLists, renderMap, renderShards, shardOf } from './files.ts';
+import { type Content, mapFile, renderCertificateLists, renderMap, renderShards } from './files.ts';
 import type { InForce } from './layout.ts';
 import type { MapName, Maps } from './maps.ts';
 import { rememberMain, rememberShards } from './memory.ts';
-import { listsOf, networksMap, renderNetworksFile } from './networks.ts';
+import { backendLists, listIdOf, listsOf, networksMap, renderNetworksFile } from './networks.ts';
+import { shardOf } from './shards.ts';
 
 /** Returns the files that differ after commands; undefined marks files to delete. */
 export function changedFiles(
@@ -33,10 +34,11 @@ export function changedFiles(
         break;
     }
   }
-  for (const name of touched) files.set(mapFile(name), renderMap(maps, name));
-  const lists = listsOf(after.state.backends.values());
-  if (changedKeys(listsOf(before.state.backends.values()), lists).size > 0)
+  for (const name of touched) files.set(mapFile(name), () => renderMap(maps, name));
+  if (haveListsChanged(before, after)) {
+    const lists = listsOf(after.state.backends.values());
     files.set(networksMap, () => renderNetworksFile(lists));
+  }
   // The file of a certificate that was removed and added again exists.
   for (const [name, { pem }] of after.state.certificates) {
     const path = certificateFile(name);
@@ -52,6 +54,17 @@ export function changedFiles(
   for (const key of changedKeys(before.state.gateways.hosts, after.state.gateways.hosts)) sections.add(shardOf(key));
   for (const [path, content] of rememberShards(after, sections)) files.set(path, content);
   return files;
+}
+
+function haveListsChanged({ state: old }: InForce, { state: now }: InForce): boolean {
+  for (const id of changedKeys(old.backends, now.backends)) {
+    const ids = [old, now].map(({ backends }) => {
+      const backend = backends.get(id);
+      return backend === undefined ? '' : backendLists(backend).map(listIdOf).join(' ');
+    });
+    if (ids[0] !== ids[1]) return true;
+  }
+  return false;
 }
 
 /** Returns the shards of the sections whose content differs. */

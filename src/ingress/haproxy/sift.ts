@@ -5,7 +5,7 @@ import { featureEntries, makeRoute } from './features.ts';
 import { checkTlsName, siftPlaces } from './gateway-entries.ts';
 import type { Backend, Certificate, HttpState, Site } from './model.ts';
 import { backendLists, checkNetworks } from './networks.ts';
-import { plainEntries, secureEntries } from './paths.ts';
+import { guardEntries, plainEntries, secureEntries } from './paths.ts';
 import { checkHost, UnfitValue } from './quote.ts';
 import type { TlsName, VirtualHost } from './rule.ts';
 import { checkAuthorityName, makeSection } from './section.ts';
@@ -113,6 +113,7 @@ function checkBackend(backend: Backend): void {
 function checkSite(site: Site): void {
   plainEntries(site, () => 'section');
   secureEntries(site, () => 'section');
+  guardEntries(site);
 }
 
 function checkCertificate(certificate: Certificate): void {

@@ -1,9 +1,29 @@
 import { flagged, letters } from './letters.ts';
+import { mark } from './paths.ts';
 
 /**
  * Rules for features that an ordinary request does not evaluate: they follow `http-request allow` for routes without
  * letters. `txn.section` is the section, `txn.address` the client.
  */
+
+/**
+ * Rejects requests whose path means another one with other access rules: servers decode and merge what HAProxy compares as
+ * it comes. nginx normalizes before it selects a location, so `//admin` has the rules of `/admin` there. Without its entry,
+ * every request is rejected.
+ */
+export function guardRules(): string {
+  const isGuarded = flagged(letters.guard);
+  return `  http-request set-var(txn.guard) var(txn.section),map_str(maps/guard.map) if ${isGuarded}
+  http-request set-var(txn.norm) 'path,url_dec,regsub("//+","/",g)' if ${isGuarded}
+  http-request set-var(txn.norm) var(txn.norm),lower if ${isGuarded} { var(txn.guard) -m beg i }
+  http-request deny deny_status 403 if ${isGuarded} { var(txn.norm) -m reg /[.][.]?(/|$) } || ${isGuarded} { path -m sub %00 }
+  # A wildcard serves paths that a host below it does not, but not those that mean one of its paths.
+  http-request set-var-fmt(txn.meant) "%[req.hdr(host),field(1,:),rtrim(.)]%[var(txn.norm)]/${mark}" if ${isGuarded} { var(txn.guard) -m sub |* }
+  http-request set-var(txn.rules) var(txn.meant),map_beg(maps/guarded.map) if ${isGuarded} { var(txn.meant) -m found }
+  http-request set-var-fmt(txn.meant) "%[var(txn.guard),field(3,|)]%[var(txn.norm)]/${mark}" if ${isGuarded} !{ var(txn.rules) -m found }
+  http-request set-var(txn.rules) var(txn.meant),map_beg(maps/guarded.map) if ${isGuarded} !{ var(txn.rules) -m found }
+  http-request deny deny_status 403 if ${isGuarded} !{ var(txn.guard),field(2,|),strcmp(txn.rules) eq 0 }`;
+}
 
 /** Renders the deny-list. In mode `tcp`, connections of rejected clients are closed. */
 export function denyListRules(rule: 'http-request' | 'tcp-request content', networks: string): string {

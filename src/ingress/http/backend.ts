@@ -146,7 +146,8 @@ function makeCookie({ sameSite, attributes }: CookieDemand, name: string, isSecu
   const { path, domain, maxAge, isSecure: asked, sameSite: written } = attributes;
   return {
     name,
-    secure: asked || isSecure,
+    secure: asked === true || isSecure,
+    ...(asked === undefined && !isSecure && { secureOverTls: true }),
     ...(written !== undefined && { sameSite: written }),
     ...(path !== '/' && { path }),
     ...(domain !== undefined && { domain }),

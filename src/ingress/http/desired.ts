@@ -4,7 +4,7 @@ import type { HostGuard } from '../backends/host-guard.ts';
 import { HostGroups } from '../claims/host-groups.ts';
 import { type AdmittedHost, decideHosts, type HostClaimPolicy, type RefusedHost } from '../claims/hosts.ts';
 import type { AdmissionPolicy } from '../claims/policy.ts';
-import type { Backend, Certificate, Passthrough, Site } from '../haproxy/model.ts';
+import type { Backend, Certificate, Passthrough, Site, SiteGuard } from '../haproxy/model.ts';
 import { defaultListener } from '../intent/listener.ts';
 import type { SiteRequest } from '../intent/site-request.ts';
 import type { ChangedObjects, SiteSource } from '../intent/site-source.ts';
@@ -17,6 +17,7 @@ import { SharedClaims } from './gateway-claims.ts';
 import { type GatewayPlan, noGatewayPlan } from './gateway-plan.ts';
 import { GatewayPlanner } from './gateway-planner.ts';
 import type { GatewayPlanSettings } from './gateway-slots.ts';
+import { PathGuards } from './path-guards.ts';
 import type { ServedSite, UnfitSite } from './served-site.ts';
 import { listUsed } from './site-uses.ts';
 import { everyHost, makeCeded, makePassthrough, makeSites, nameOf } from './sites.ts';
@@ -46,6 +47,8 @@ interface Group {
   readonly refused: readonly RefusedHost[];
   /** Requests at other listeners, which take part in the claims. */
   readonly others: readonly SiteRequest[];
+  /** By name of the site. */
+  readonly guards: ReadonlyMap<string, SiteGuard>;
 }
 
 /** Everything about hosts and paths that follows from the objects at one moment. */
@@ -118,7 +121,7 @@ class DecidedSites implements DesiredSites {
 /** Name of the CA certificates for servers of requests without their own. */
 const serviceAuthority = 'service-ca';
 
-const noGroup: Group = { served: [], unfit: [], refused: [], others: [] };
+const noGroup: Group = { served: [], unfit: [], refused: [], others: [], guards: new Map() };
 
 /**
  * Computes what HAProxy should serve from the requests of all sources, but recomputes only the groups of requests that
@@ -142,7 +145,10 @@ export class SitePlanner {
   /** Served certificates by label of the request. */
   readonly #gateways: GatewayPlanner;
   readonly #claims: SharedClaims;
+  readonly #guards = new PathGuards();
   readonly #keyPairs = new Map<string, { readonly uid: string; readonly keyPair: KeyPair | undefined }>();
+  /** Names of served wildcards. */
+  readonly #wildcards = new Set<string>();
   /** Hosts of requests at listeners, for which there are sites without paths. */
   #ceded: ReadonlySet<string> = new Set();
   #desired: DesiredSites | undefined;
@@ -266,6 +272,7 @@ export class SitePlanner {
         for (const authority of one.authorities.keys()) authorities.delete(authority);
         sites.delete(nameOf(one));
         passthrough.delete(nameOf(one));
+        this.#wildcards.delete(nameOf(one));
         this.#certificates.remove(one);
       }
       for (const request of this.#listRequests(name)) this.#groupOf.delete(request);
@@ -279,14 +286,16 @@ export class SitePlanner {
         for (const backend of one.backends) backends.set(backend.id, backend);
         for (const [authority, pem] of one.authorities) authorities.set(authority, pem);
         this.#certificates.add(one);
+        if (nameOf(one).startsWith('*.')) this.#wildcards.add(nameOf(one));
       }
-      for (const site of makeSites(group.served, before?.sites)) sites.set(site.host, site);
+      for (const site of makeSites(group.served, before?.sites, group.guards)) sites.set(site.host, site);
       for (const entry of makePassthrough(group.served, before?.passthrough)) passthrough.set(entry.host, entry);
     }
     for (const host of this.#ceded) if (sites.get(host)?.ceded !== undefined) sites.delete(host);
     const gateway = this.#gateways.compute((request) => this.#claims.findRival(request), sites.has(everyHost));
-    const wildcards = new Set([...sites.keys(), ...passthrough.keys()].filter((host) => host.startsWith('*.')));
-    const ceded = makeCeded(gateway.served, (one) => this.#claims.portOf(one), wildcards, before?.sites);
+    // Without wildcards, no request at a listener needs an entry among the sites.
+    const atListeners = this.#wildcards.size === 0 ? [] : gateway.served;
+    const ceded = makeCeded(atListeners, (one) => this.#claims.portOf(one), this.#wildcards, before?.sites);
     this.#ceded = new Set(ceded.map(({ host }) => host));
     for (const site of ceded) sites.set(site.host, site);
     const known = before?.gateway.backends ?? noGatewayPlan.backends;
@@ -340,7 +349,7 @@ export class SitePlanner {
         authorities,
       });
     }
-    return { served, unfit, refused, others };
+    return { ...this.#guards.protect(served), unfit, refused, others };
   }
 
   /** Checks the certificate of a request, and the CA certificates of its groups, by their index. */

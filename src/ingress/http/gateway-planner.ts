@@ -161,7 +161,7 @@ export class GatewayPlanner {
       const keys = new Set<string>();
       for (const place of this.#places.places)
         for (const pattern of this.#listPatterns(place)) keys.add(this.#planHost(place, pattern));
-      for (const key of [...this.#hosts.keys()]) if (!keys.has(key)) this.#hosts.delete(key);
+      for (const key of this.#hosts.keys()) if (!keys.has(key)) this.#hosts.delete(key);
       return;
     }
     for (const place of this.#places.places) {

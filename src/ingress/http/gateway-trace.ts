@@ -6,7 +6,7 @@ import type { SiteRequest } from '../intent/site-request.ts';
 import type { DesiredSites } from './desired.ts';
 import { bySpecificity, covers } from './gateway-hosts.ts';
 import { findPlaces, type Place } from './gateway-places.ts';
-import { byPrecedence, makeRules, makeTarget, type RankedRule } from './gateway-rules.ts';
+import { byPrecedence, makeRules, makeTarget, type RankedRule, requestPattern } from './gateway-rules.ts';
 import type { RequestTrace } from './request-trace-document.ts';
 import type { ServedSite } from './served-site.ts';
 import type { TracedRequest } from './traced-request.ts';
@@ -21,12 +21,15 @@ interface Candidate {
 /**
  * Returns the listener, route, rule and match that answer a request at a listener of a Gateway, and why no other match
  * does. Undefined: no listener receives the request.
+ *
+ * @param yieldsRest whether a site for every host answers where a listener without hostname has no route
  */
 export function traceAtGateways(
   desired: DesiredSites,
   request: TracedRequest,
   ports: RequestTrace['ports'],
   finder: EndpointFinder,
+  yieldsRest = false,
 ): RequestTrace | undefined {
   const host = request.host.toLowerCase().replace(/:\d+$/, '').replace(/\.$/, '');
   const port = request.port ?? (request.tls ? ports.https : ports.http);
@@ -36,6 +39,7 @@ export function traceAtGateways(
   const listener = place && chooseListener(place, host);
   if (listener === undefined) return undefined;
   const candidates = listCandidates(desired, finder, listener.id, host);
+  if (yieldsRest && listener.hostname === undefined && candidates.length === 0) return undefined;
   const isPassthrough = listener.tls?.end === 'endpoint';
   const failures = new Map(candidates.map((one) => [one, isPassthrough ? undefined : explainMismatch(one, request)]));
   const chosen = candidates.find((one) => failures.get(one) === undefined);
@@ -197,8 +201,13 @@ function explainLater(one: Candidate, chosen: Candidate | undefined): string {
 
 function listRefused({ gateway }: DesiredSites, id: ListenerId, host: string): RequestTrace['others'] {
   return gateway.refused
-    .filter(({ request }) => request.listener === id && (request.host === undefined || host.endsWith(request.host)))
-    .map(({ request, message }) => ({ ...nameRequest(request), host: request.host ?? '*', path: '', why: message }));
+    .filter(({ request }) => request.listener === id && covers(requestPattern(request), host))
+    .map(({ request, message }) => ({
+      ...nameRequest(request),
+      host: requestPattern(request),
+      path: '',
+      why: message,
+    }));
 }
 
 function describeListener({ id, owner, port, addresses, hostname }: SiteListener): RequestTrace['listener'] {

@@ -45,7 +45,7 @@ export const httpOptionTable = {
     variable: 'ROUTER_OVERRIDE_DOMAINS',
   },
   'allow-wildcard-routes': {
-    help: 'serve Routes with wildcardPolicy Subdomain',
+    help: 'serve Routes with wildcardPolicy Subdomain. The value false also rejects wildcard hosts of Ingresses',
     variable: 'ROUTER_ALLOW_WILDCARD_ROUTES',
   },
   'disable-namespace-ownership-check': {

@@ -69,6 +69,7 @@ export function readHttpOptions(reader: Reader, shared: SharedOptions): HttpOpti
       node,
       hosts: {
         allowsWildcards: reader.isSet('allow-wildcard-routes'),
+        deniesWildcards: reader.isDenied('allow-wildcard-routes'),
         sharesHosts: reader.isSet('disable-namespace-ownership-check'),
       },
       defaults: { balance, tcpBalance, checkInterval, ...(cookieName !== undefined && { cookieName }) },

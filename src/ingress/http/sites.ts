@@ -1,5 +1,6 @@
+import { isDeepStrictEqual } from 'node:util';
 import { isWildcard, parentOf } from '../claims/host.ts';
-import type { Passthrough, Site, SitePath, SitePort } from '../haproxy/model.ts';
+import type { Passthrough, Site, SiteGuard, SitePath, SitePort } from '../haproxy/model.ts';
 import type { SiteRequest } from '../intent/site-request.ts';
 import type { ServedSite } from './served-site.ts';
 
@@ -16,6 +17,7 @@ export function nameOf({ host, request }: Pick<ServedSite, 'host' | 'request'>):
 export function makeSites(
   served: readonly ServedSite[],
   before: ReadonlyMap<string, Site> | undefined,
+  guards: ReadonlyMap<string, SiteGuard> = new Map(),
 ): readonly Site[] {
   const paths = new Map<string, SitePath[]>();
   for (const one of served) {
@@ -25,7 +27,8 @@ export function makeSites(
     else list.push(...listPaths(one));
   }
   return Array.from(paths, ([host, list]) => {
-    const site = { host, paths: list };
+    const guard = guards.get(host);
+    const site = { host, paths: list, ...(guard !== undefined && { guard }) };
     const known = before?.get(host);
     return known !== undefined && isSame(known, site) ? known : site;
   });
@@ -62,7 +65,6 @@ export function makeCeded(
   wildcards: ReadonlySet<string>,
   before: ReadonlyMap<string, Site> | undefined,
 ): readonly Site[] {
-  if (wildcards.size === 0) return [];
   const ports = new Map<string, Set<SitePort>>();
   for (const { request } of served) {
     const port = request.span === 'host' ? portOf(request) : undefined;
@@ -91,9 +93,12 @@ export function makePassthrough(
   });
 }
 
-function isSame({ paths: before, ceded: port = [] }: Site, { paths: now, ceded: others = [] }: Site): boolean {
+function isSame(one: Site, other: Site): boolean {
+  const { paths: before, ceded: ports = [] } = one;
+  const { paths: now, ceded: others = [] } = other;
   return (
-    port.join() === others.join() &&
+    ports.join() === others.join() &&
+    isDeepStrictEqual(one.guard, other.guard) &&
     before.length === now.length &&
     before.every((one, index) => {
       const other = now[index];

@@ -1,16 +1,18 @@
 import type { EndpointFinder } from '../backends/endpoints.ts';
 import { isWildcard, parentOf } from '../claims/host.ts';
-import type { Backend, BackendRedirect } from '../haproxy/model.ts';
+import type { Backend, BackendRedirect, SitePort } from '../haproxy/model.ts';
 import type { SiteRequest } from '../intent/site-request.ts';
 import type { DesiredSites } from './desired.ts';
+import type { RefusedAtListener } from './gateway-plan.ts';
 import { traceAtGateways } from './gateway-trace.ts';
+import { findBreach } from './path-guards.ts';
 import type { RequestTrace } from './request-trace-document.ts';
 import type { ServedSite } from './served-site.ts';
 import type { TracedRequest } from './traced-request.ts';
 
 /**
  * Returns the Route, or the listener and route of a Gateway, that answers a request, and why no other does. At the
- * router's own ports, hosts of Routes take precedence.
+ * router's own ports, the most specific host decides, whatever its kind.
  *
  * @param finder finds the endpoints of Services
  * @param notes of the Routes' statuses, by UID
@@ -23,10 +25,17 @@ export function traceRequest(
   notes?: ReadonlyMap<string, readonly string[]>,
 ): RequestTrace {
   const isOwn = request.port === undefined || request.port === (request.tls ? ports.https : ports.http);
-  const atRouter = isOwn && request.address === undefined ? traceAtRouter(desired, request, ports, notes) : undefined;
-  if (atRouter !== undefined && (atRouter.route !== undefined || atRouter.others.length > 0)) return atRouter;
+  const isAtRouter = isOwn && request.address === undefined;
+  const host = bareHost(request);
+  const atRouter = isAtRouter ? traceAtRouter(desired, request, ports, notes) : undefined;
+  if (atRouter !== undefined && isNamed(desired, host, request.tls ? 'secure' : 'plain')) return atRouter;
+  const hasRest = isAtRouter && desired.served.some(({ request: { span } }) => span === 'all');
+  const atGateway = traceAtGateways(desired, request, ports, finder, hasRest);
+  if (atGateway !== undefined) {
+    const others = isAtRouter ? listUnserved(desired, host) : [];
+    return { ...atGateway, others: [...atGateway.others, ...others] };
+  }
   return (
-    traceAtGateways(desired, request, ports, finder) ??
     atRouter ?? {
       schema: 'ingress-agent.trace/v1',
       host: request.host,
@@ -41,6 +50,19 @@ export function traceRequest(
   );
 }
 
+/** Returns the host without port and final dot, in lower case. */
+function bareHost({ host }: TracedRequest): string {
+  return host.toLowerCase().replace(/:\d+$/, '').replace(/\.$/, '');
+}
+
+/** Returns whether a host, or the names one label below its domain, belong to Routes or Ingresses. */
+function isNamed({ sites, passthrough }: DesiredSites, host: string, port: SitePort): boolean {
+  const wildcard = `*.${parentOf(host) ?? ''}`;
+  const own = sites.get(host);
+  if (own?.ceded !== undefined) return !own.ceded.includes(port) && sites.has(wildcard);
+  return [host, wildcard].some((name) => sites.has(name) || passthrough.has(name));
+}
+
 /**
  * Returns the Route that answers a request, its endpoints, and why no other Route answers, by the same rules as
  * HAProxy's maps.
@@ -53,7 +75,7 @@ function traceAtRouter(
   ports: RequestTrace['ports'],
   notes: ReadonlyMap<string, readonly string[]> = new Map(),
 ): RequestTrace {
-  const host = request.host.toLowerCase().replace(/:\d+$/, '').replace(/\.$/, '');
+  const host = bareHost(request);
   const parent = parentOf(host);
   const named = desired.served.filter(({ request, host: own }) =>
     isWildcard(request) ? parentOf(own) === parent : own === host,
@@ -81,10 +103,12 @@ function traceAtRouter(
       ...all
         .filter((one) => one !== chosen)
         .map((one) => ({ ...nameOf(one), why: explainOther(one, chosen, request) })),
-      ...listUnserved(desired, host),
+      ...listUnserved(desired, host, desired.gateway.refused),
     ],
   });
   const answer = (found: MatchedSite): RequestTrace => {
+    const breach = findBreach(desired, host, request.path, found.backend?.http?.guard);
+    if (breach !== undefined) return make('error', breach, found);
     const redirect = found.backend?.http?.redirect;
     if (redirect !== undefined) return make('redirect', describeRedirect(redirect), found);
     return make('served', found.site.demand.closed?.message ?? describeEndpoints(found), found);
@@ -171,12 +195,16 @@ function explainOther(one: MatchedSite, chosen: MatchedSite | undefined, { path,
   return chosen?.isExact === true ? 'another Route has this exact path' : 'another Route has a longer path';
 }
 
-function listUnserved({ unfit, refused }: DesiredSites, host: string): RequestTrace['others'] {
+function listUnserved(
+  { unfit, refused }: DesiredSites,
+  host: string,
+  atListeners: readonly RefusedAtListener[] = [],
+): RequestTrace['others'] {
   return [
     ...unfit
       .filter((one) => one.host === host)
       .map(({ request, refusal }) => ({ ...nameRequest(request), host, why: refusal.message })),
-    ...refused
+    ...[...refused, ...atListeners]
       .filter(({ request }) => request.host === host)
       .map(({ request, message }) => ({ ...nameRequest(request), host, why: message })),
   ];

@@ -71,7 +71,8 @@ export interface CookieAttributes {
   readonly domain?: string;
   /** Seconds. */
   readonly maxAge?: number;
-  readonly isSecure: boolean;
+  /** Absent: if the request came over TLS. */
+  readonly isSecure?: boolean;
   readonly sameSite?: 'Lax' | 'Strict' | 'None';
 }
 

@@ -10,6 +10,8 @@ export interface Match {
   readonly filters: Filters;
   /** Index into `SiteDemand.groups`. Ignored if the filters redirect. */
   readonly group: number;
+  /** The access rules also apply to every path that begins with this text, instead of to `path` alone. */
+  readonly covers?: string;
 }
 
 /**

@@ -73,6 +73,12 @@ export interface SiteDemand {
   /** Absent: plain HTTP only. Ignored on a listener that is not the default one, which has its own TLS. */
   readonly tls?: SiteTls;
   readonly access: AccessRules;
+  /**
+   * How other spellings of a path count for access rules. `normalized`: the router must apply the rules of the path that
+   * remains after decoding, merging slashes and resolving dots. `caseless`: likewise, without regard to case. Absent:
+   * paths are compared as they come.
+   */
+  readonly spelling?: 'normalized' | 'caseless';
   /** Optional values that are invalid and count as absent. Shown in the status. */
   readonly warnings: readonly Problem[];
   /** Names of annotations without effect at layer 7, sorted. Shown in the status. */

@@ -68,7 +68,8 @@ function readAuthentication(annotations: IngressAnnotations): void {
     );
   } else if (type !== undefined) annotations.note('auth-type', 'closed', 'must be basic or digest');
   for (const name of ['auth-secret', 'auth-secret-type', 'auth-realm']) {
-    annotations.refuse(name, type === undefined ? 'ignored' : 'closed', 'has no effect without auth-type');
+    if (type === undefined) annotations.refuse(name, 'ignored', 'has no effect without auth-type');
+    else annotations.refuse(name, 'closed', 'belongs to auth-type, which is not supported');
   }
   annotations.refuse('auth-tls-secret', 'closed', 'client certificates for a single host are not supported', undefined);
   const verify = annotations.text('auth-tls-verify-client');

@@ -79,6 +79,8 @@ const haproxyOrg: Readonly<Record<string, Convert>> = {
 /** Annotations of the HAProxy Ingress controller of jcmoraisjr. */
 const haproxyIngress: Readonly<Record<string, Convert>> = {
   ...common,
+  // The Secret alone demands basic authentication there.
+  'auth-secret': (value) => ({ 'auth-type': 'basic', 'auth-secret': value }),
   affinity: same('affinity'),
   'allowlist-source-range': lists.allow,
   'app-root': same('app-root'),

@@ -77,7 +77,7 @@ function makeShare(backend: IngressBackend, weight: number): readonly ServiceSha
 
 function makeCookie({ cookie }: IngressSettings): CookieDemand | undefined {
   if (cookie === undefined) return undefined;
-  const { name, path = '/', domain, maxAge, secure = false, sameSite } = cookie;
+  const { name, path = '/', domain, maxAge, secure, sameSite } = cookie;
   return {
     name,
     sameSite: sameSite ?? 'None',
@@ -85,7 +85,7 @@ function makeCookie({ cookie }: IngressSettings): CookieDemand | undefined {
       path,
       ...(domain !== undefined && { domain }),
       ...(maxAge !== undefined && { maxAge }),
-      isSecure: secure,
+      ...(secure !== undefined && { isSecure: secure }),
       ...(sameSite !== undefined && { sameSite }),
     },
   };

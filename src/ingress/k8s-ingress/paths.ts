@@ -8,6 +8,8 @@ export interface PathPlan {
   readonly rewrite?: PathRewrite;
   /** The path cannot be served as written. `match` then covers at least every request that it matches. */
   readonly isUnservable?: true;
+  /** The path matches every path that begins with this text: regular expressions of ingress-nginx are not anchored. */
+  readonly covers?: string;
   readonly finding?: Finding;
 }
 
@@ -20,32 +22,34 @@ const special = /[\\^$*+?()[\]{}|]/;
 /**
  * Regular expressions that are equivalent to a prefix, by the text after the literal path. `whole` is the group that
  * contains everything after the literal path, `rest` the group after the next slash. `isBelow`: the literal path itself
- * does not match.
+ * does not match. `isText`: paths match that only begin with the same characters, too.
  */
-const tails: ReadonlyMap<string, { readonly whole?: number; readonly rest?: number; readonly isBelow?: true }> =
-  new Map([
-    ['(/|$)(.*)', { rest: 2 }],
-    ['(/|$)(.*)$', { rest: 2 }],
-    ['(/|$)', {}],
-    ['(/.*|$)', { whole: 1 }],
-    ['(/.*)?', { whole: 1 }],
-    ['(/.*)?$', { whole: 1 }],
-    ['/?(.*)', { rest: 1 }],
-    ['/?(.*)$', { rest: 1 }],
-    ['(/?)(.*)', { rest: 2 }],
-    ['(/)?(.*)', { rest: 2 }],
-    ['/?', {}],
-    ['/(.*)', { rest: 1, isBelow: true }],
-    ['/(.*)$', { rest: 1, isBelow: true }],
-    ['/()(.*)', { rest: 2, isBelow: true }],
-    ['/(.+)', { rest: 1, isBelow: true }],
-    ['/.*', { isBelow: true }],
-    ['/.*$', { isBelow: true }],
-    ['(.*)', { whole: 1 }],
-    ['(.*)$', { whole: 1 }],
-    ['.*', {}],
-    ['.*$', {}],
-  ]);
+const tails: ReadonlyMap<
+  string,
+  { readonly whole?: number; readonly rest?: number; readonly isBelow?: true; readonly isText?: true }
+> = new Map([
+  ['(/|$)(.*)', { rest: 2 }],
+  ['(/|$)(.*)$', { rest: 2 }],
+  ['(/|$)', {}],
+  ['(/.*|$)', { whole: 1 }],
+  ['(/.*)?', { whole: 1, isText: true }],
+  ['(/.*)?$', { whole: 1 }],
+  ['/?(.*)', { rest: 1, isText: true }],
+  ['/?(.*)$', { rest: 1, isText: true }],
+  ['(/?)(.*)', { rest: 2, isText: true }],
+  ['(/)?(.*)', { rest: 2, isText: true }],
+  ['/?', { isText: true }],
+  ['/(.*)', { rest: 1, isBelow: true }],
+  ['/(.*)$', { rest: 1, isBelow: true }],
+  ['/()(.*)', { rest: 2, isBelow: true }],
+  ['/(.+)', { rest: 1, isBelow: true }],
+  ['/.*', { isBelow: true }],
+  ['/.*$', { isBelow: true }],
+  ['(.*)', { whole: 1, isText: true }],
+  ['(.*)$', { whole: 1, isText: true }],
+  ['.*', { isText: true }],
+  ['.*$', { isText: true }],
+]);
 
 /** Translates a path. Messages name its field. */
 export function planPath(written: IngressPath, settings: IngressSettings): PathPlan {
@@ -64,6 +68,7 @@ export function planPath(written: IngressPath, settings: IngressSettings): PathP
   const isLiteral = type === 'ImplementationSpecific' && special.test(path);
   return {
     match: type === 'Exact' ? { type: 'exact', value: path } : { type: 'element', value: path },
+    ...(settings.usesRegex && type !== 'Exact' && { covers: path }),
     ...(target !== undefined && { rewrite: { type: 'full' as const, value: target } }),
     ...(isLiteral && {
       finding: {
@@ -102,7 +107,8 @@ function planRegex(written: IngressPath, { rewriteTarget }: IngressSettings): Pa
     outcome: 'differs',
     message: `is served as prefix ${match.value} by path element, and case-sensitive`,
   };
-  if (rewriteTarget === undefined || rewriteTarget === written.path) return { match, finding: difference };
+  const covers = found.isText === true && { covers: base || '/' };
+  if (rewriteTarget === undefined || rewriteTarget === written.path) return { match, ...covers, finding: difference };
   const target = findTarget(rewriteTarget, found);
   if (target === undefined) {
     return unservable(
@@ -112,7 +118,7 @@ function planRegex(written: IngressPath, { rewriteTarget }: IngressSettings): Pa
     );
   }
   const isIdentity = target.type === 'prefix' && target.value === (base || '/');
-  return { match, finding: difference, ...(!isIdentity && { rewrite: target }) };
+  return { match, ...covers, finding: difference, ...(!isIdentity && { rewrite: target }) };
 }
 
 /** Finds the longest known suffix. The last slash of the literal part may belong to it. */
@@ -137,13 +143,23 @@ function findTarget(
   return undefined;
 }
 
-/** Covers the elements before the first special character, so that an access rule can close every matching path. */
+/**
+ * Covers everything that begins with the characters before the first special one, so that an access rule can close every
+ * matching path.
+ */
 function unservable({ path, field }: IngressPath, message: string, suggestion?: string): PathPlan {
   const [literal = ''] = /^[\x21\x22\x25-\x27\x2c-\x3e\x40-\x5a\x5f-\x7a~]*/.exec(path.replace(/^\^/, '')) ?? [];
   const whole = literal === path ? literal : literal.slice(0, literal.lastIndexOf('/') + 1);
   return {
     match: { type: 'element', value: whole.startsWith('/') ? whole : '/' },
     isUnservable: true,
+    // A quantifier after the literal part makes its last character optional, and an alternative all of it.
+    covers:
+      (path.includes('|')
+        ? ''
+        : /^[?*{]/.test(path.replace(/^\^/, '').slice(literal.length))
+          ? literal.slice(0, -1)
+          : literal) || '/',
     finding: {
       subject: field,
       value: JSON.stringify(path.slice(0, 120)),

@@ -103,7 +103,7 @@ function translateHost(
   const matches: Match[] = [];
   const groups: Group[] = [];
   const keys: string[] = [];
-  const add = (path: Match['path'], filters: Match['filters'], group: Group): void => {
+  const add: Add = (path, filters, group, covers) => {
     const place = placeOf(path);
     if (matches.some((one) => placeOf(one.path) === place)) return;
     const key = JSON.stringify([filters, group]);
@@ -112,7 +112,12 @@ function translateHost(
       groups.push(group);
       keys.push(key);
     }
-    matches.push({ path, filters, group: known < 0 ? groups.length - 1 : known });
+    matches.push({
+      path,
+      filters,
+      group: known < 0 ? groups.length - 1 : known,
+      ...(covers !== undefined && { covers }),
+    });
   };
   if (paths === 'www') {
     const redirect = { host: alternateOf(host), status: 308 as const };
@@ -136,6 +141,7 @@ function translateHost(
       ...(settings.bodySize !== undefined && { bodySize: settings.bodySize }),
       answers: true,
     },
+    spelling: settings.usesRegex ? 'caseless' : 'normalized',
     warnings: [],
     ignored: [],
   };
@@ -145,7 +151,7 @@ function alternateOf(host: string): string {
   return host.startsWith('www.') ? host.slice(4) : `www.${host}`;
 }
 
-type Add = (path: Match['path'], filters: Match['filters'], group: Group) => void;
+type Add = (path: Match['path'], filters: Match['filters'], group: Group, covers?: string) => void;
 
 function addPaths(
   host: string,
@@ -168,7 +174,7 @@ function addPaths(
     const place = placeOf(plan.match);
     if (plan.isUnservable === true) {
       // Requests for this path must not reach a server without the access rules of this Ingress.
-      if (hasAccessRules(settings)) add(plan.match, makeFilters({}), { shares: [] });
+      if (hasAccessRules(settings)) add(plan.match, makeFilters({}), { shares: [] }, plan.covers);
       continue;
     }
     const owner = peers.ownerOf(host, place);
@@ -177,12 +183,17 @@ function addPaths(
       continue;
     }
     if (redirect !== undefined) {
-      add(plan.match, makeFilters({ redirect: { ...redirect.location, status: redirect.status } }), { shares: [] });
+      add(
+        plan.match,
+        makeFilters({ redirect: { ...redirect.location, status: redirect.status } }),
+        { shares: [] },
+        plan.covers,
+      );
       continue;
     }
     if (path.backend.kind === 'resource') findings.push(describeResource(path, path.backend.name));
     const filters = makeFilters({ ...(plan.rewrite !== undefined && { rewrite: plan.rewrite }), settings });
-    add(plan.match, filters, makeGroup(path.backend, settings, peers.canaryOf(host, place)));
+    add(plan.match, filters, makeGroup(path.backend, settings, peers.canaryOf(host, place)), plan.covers);
   }
 }
 

@@ -25,6 +25,8 @@ export interface PortKernel {
    * next call, or undefined if it can wait for the next change.
    */
   cleanUp(): Promise<number | undefined>;
+  /** Lets a running {@link cleanUp} resolve soon, with its work undone. */
+  stopCleanUp(): void;
   /** Lists other programs' tables on the forward path, as `nft -j` does. Undefined if that fails. */
   listForeignTables(): Promise<unknown>;
   /**
@@ -71,6 +73,8 @@ export class MemoryKernel implements PortKernel {
   cleanUp(): Promise<number | undefined> {
     return Promise.resolve(undefined);
   }
+
+  stopCleanUp(): void {}
 
   /** Returned as tables of other programs. */
   foreign: unknown;

@@ -191,6 +191,11 @@ export class PortPlane implements DataPlane {
     return describeOpenPort(this.#applied.ports, part);
   }
 
+  /** Runs a change of other rules of this agent, after which those of other programs need not be read again. */
+  duringOwnChange(change: () => void): void {
+    this.#node.translations.during(change);
+  }
+
   /** Whether this agent, and no other one of the node, applies ports. */
   get isOwner(): boolean {
     return this.#host !== undefined && !this.#isStopped;
@@ -386,6 +391,8 @@ export class PortPlane implements DataPlane {
     for (const runner of [this.#check, this.#cleanUp, this.#firewall]) runner.cancel();
     this.#health.close();
     this.#renewal.stop();
+    // The next agent does this work again, and waits for this one.
+    this.#parts.kernel.stopCleanUp();
     await this.#cleaningUp;
     if (removes) this.#parts.kernel.remove();
     this.#parts.kernel.forget();

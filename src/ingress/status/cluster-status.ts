@@ -49,12 +49,12 @@ export class ClusterStatus implements StatusSink, ObjectObserver {
     gateways: GatewayReports | undefined,
     _problems: readonly string[] = [],
     addresses?: AddressReports,
-    nodeAddresses: readonly string[] = [],
+    ingressAddresses?: readonly string[],
   ): void {
     this.#addresses = addresses;
     const before = this.#statuses;
     const routes = statuses.filter(({ listener, kind }) => listener === undefined && kind === undefined);
-    const ingresses = this.#ingresses.publish(statuses, nodeAddresses);
+    const ingresses = this.#ingresses.publish(statuses, ingressAddresses);
     const gatewaysBefore = this.#gateways;
     const now = new Map(routes.map((status) => [keyOf(status.meta), status]));
     this.#statuses = now;

@@ -2,13 +2,14 @@ import type { StatusChange } from '../../base/kubernetes/status-writer.ts';
 import { isRecord } from '../../base/read/shape.ts';
 import type { GatewayReports } from '../gateway/gateway-status.ts';
 import { routeKinds } from '../gateway/route.ts';
+import { writeEntry } from './file-text.ts';
 import { planGateway, planGatewayClass, planGatewayRoute } from './plan-gateway.ts';
 
 type Status = Readonly<Record<string, unknown>>;
 type Planner = (seen: { readonly status: Status }) => StatusChange | undefined;
 
 /** The status of one object of the Gateway API in the status file. */
-export interface GatewayFileEntry {
+interface GatewayFileEntry {
   readonly kind: string;
   /** Absent for a GatewayClass. */
   readonly namespace?: string;
@@ -23,6 +24,9 @@ export interface GatewayFileEntry {
 export class GatewayFileStatuses {
   readonly #controllerName: string;
   #entries: ReadonlyMap<string, Status>;
+  /** The report from which each status was planned: few of 10,000 change, and the others are not planned again. */
+  #planned: ReadonlyMap<string, object> = new Map();
+  readonly #texts = new WeakMap<Status, string>();
 
   /** @param before `gateways` of an earlier file */
   constructor(controllerName: string, before: unknown) {
@@ -30,43 +34,55 @@ export class GatewayFileStatuses {
     this.#entries = new Map(readEntries(before));
   }
 
-  /** Returns the statuses sorted by kind, namespace and name. */
-  list(reports: GatewayReports | undefined, now: Date): readonly GatewayFileEntry[] {
+  /** Returns the statuses as lines of JSON, sorted by kind, namespace and name. Equal texts are the same object. */
+  list(reports: GatewayReports | undefined, now: Date): readonly string[] {
     const statuses = new Map<string, Status>();
-    const entries: GatewayFileEntry[] = [];
-    const add = (kind: string, key: string, plan: Planner): void => {
+    const planned = new Map<string, object>();
+    const entries: { readonly place: string; readonly text: string }[] = [];
+    const add = (kind: string, key: string, report: object, plan: Planner): void => {
       const place = `${kind} ${key}`;
       const before = this.#entries.get(place) ?? {};
-      const status = plan({ status: before })?.status ?? before;
+      const isPlanned = this.#planned.get(place) === report;
+      const status = (isPlanned ? undefined : plan({ status: before })?.status) ?? before;
+      planned.set(place, report);
       if (Object.keys(status).length === 0) return;
       statuses.set(place, status);
-      entries.push({ kind, ...splitKey(key), status });
+      const names = splitKey(key);
+      entries.push({
+        place: `${kind} ${names.namespace ?? ''}/${names.name}`,
+        text: this.#write({ kind, ...names, status }),
+      });
     };
     for (const [key, report] of reports?.classes ?? []) {
-      add('GatewayClass', key, (seen) => planGatewayClass(report, seen, now));
+      add('GatewayClass', key, report, (seen) => planGatewayClass(report, seen, now));
     }
     for (const [key, report] of reports?.gateways ?? []) {
-      add('Gateway', key, (seen) => (report.isPending ? undefined : planGateway(report, seen, now)));
+      add('Gateway', key, report, (seen) => (report.isPending ? undefined : planGateway(report, seen, now)));
     }
     for (const kind of routeKinds) {
       for (const [key, report] of reports?.routes[kind] ?? []) {
         if (report.parents.length === 0) continue;
         const plan: Planner = (seen) => planGatewayRoute(report, this.#controllerName, seen, now);
-        add(kind, key, report.isPending ? () => undefined : plan);
+        add(kind, key, report, report.isPending ? () => undefined : plan);
       }
     }
     this.#entries = statuses;
-    return entries.sort((one, other) => (placeOf(one) < placeOf(other) ? -1 : 1));
+    this.#planned = planned;
+    return entries.sort((one, other) => (one.place < other.place ? -1 : 1)).map(({ text }) => text);
+  }
+
+  #write(entry: GatewayFileEntry): string {
+    const known = this.#texts.get(entry.status);
+    if (known !== undefined) return known;
+    const text = writeEntry(entry);
+    this.#texts.set(entry.status, text);
+    return text;
   }
 }
 
 function splitKey(key: string): Pick<GatewayFileEntry, 'namespace' | 'name'> {
   const slash = key.indexOf('/');
   return slash < 0 ? { name: key } : { namespace: key.slice(0, slash), name: key.slice(slash + 1) };
-}
-
-function placeOf({ kind, namespace, name }: GatewayFileEntry): string {
-  return `${kind} ${namespace ?? ''}/${name}`;
 }
 
 function readEntries(before: unknown): readonly (readonly [place: string, status: Status])[] {

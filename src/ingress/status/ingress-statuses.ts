@@ -10,7 +10,8 @@ export class IngressStatuses {
   readonly #events: Pick<EventRecorder, 'tell'>;
   readonly #leadership: Pick<Leadership, 'isHeld'>;
   #statuses: ReadonlyMap<string, RouteStatus> = new Map();
-  #addresses: readonly string[] = [];
+  /** Undefined: not known yet, so stored statuses are preserved. */
+  #addresses: readonly string[] | undefined;
   /** Keys of Ingresses that this process served earlier. All others belong to other controllers. */
   readonly #left = new Set<string>();
 
@@ -20,11 +21,11 @@ export class IngressStatuses {
   }
 
   /** Records the statuses and emits Events. Returns the keys of the Ingresses whose status may have changed. */
-  publish(statuses: readonly RouteStatus[], addresses: readonly string[]): readonly string[] {
+  publish(statuses: readonly RouteStatus[], addresses: readonly string[] | undefined): readonly string[] {
     const before = this.#statuses;
     const own = statuses.filter(({ kind }) => kind === 'Ingress');
     const now = new Map(own.map((status) => [keyOf(status.meta), status]));
-    const areMoved = addresses.join() !== this.#addresses.join();
+    const areMoved = addresses?.join() !== this.#addresses?.join();
     this.#statuses = now;
     this.#addresses = addresses;
     for (const key of before.keys()) if (!now.has(key)) this.#left.add(key);
@@ -44,7 +45,8 @@ export class IngressStatuses {
     if (status === undefined) return this.#left.has(key) ? planIngress(undefined, [], object) : undefined;
     const { uid } = object.metadata;
     const isOther = typeof uid === 'string' && uid !== '' && uid !== status.meta.uid;
-    return status.isPending || isOther ? undefined : planIngress(status, this.#addresses, object);
+    if (status.isPending || isOther || this.#addresses === undefined) return undefined;
+    return planIngress(status, this.#addresses, object);
   }
 
   #tell(status: RouteStatus | undefined, before: RouteStatus | undefined): void {

@@ -1,11 +1,27 @@
 import { isDeepStrictEqual } from 'node:util';
 import { readRecords } from '../../base/kubernetes/conditions.ts';
 import type { SeenObject, StatusChange } from '../../base/kubernetes/status-writer.ts';
-import { parseAddress } from '../../base/model/address.ts';
+import { type Address, parseAddress } from '../../base/model/address.ts';
+import type { Holding } from '../pools/holding.ts';
 import type { RouteStatus } from './status.ts';
 
 /** An entry of `status.loadBalancer.ingress` of an Ingress. */
 export type IngressAddress = { readonly ip: string } | { readonly hostname: string };
+
+/**
+ * Returns the addresses for the statuses of Ingresses: the virtual addresses of the router that a node holds, or those
+ * of the nodes if there are none. Undefined while a holder is not known, for example during a move.
+ */
+export function listRouterAddresses(
+  router: readonly Pick<Address, 'text'>[],
+  holdingOf: (address: string) => Holding,
+  nodeAddresses: readonly string[],
+): readonly string[] | undefined {
+  const holdings = router.map(({ text }) => ({ text, state: holdingOf(text).state }));
+  if (holdings.some(({ state }) => state === 'waiting')) return undefined;
+  const held = holdings.flatMap(({ text, state }) => (state === 'held' ? [text] : []));
+  return held.length > 0 ? held : nodeAddresses;
+}
 
 /** Returns the addresses at which clients reach an Ingress: none until a part of it is served. */
 export function listIngressAddresses(

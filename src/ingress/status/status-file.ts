@@ -1,11 +1,15 @@
 import { readFileSync } from 'node:fs';
 import * as z from 'zod/mini';
-import { writeWhole } from '../../base/files/write-whole.ts';
+import { writeWhole, writeWholeInPieces } from '../../base/files/write-whole.ts';
 import { keyOf } from '../../base/read/object-meta.ts';
 import type { GatewayReports } from '../gateway/gateway-status.ts';
+import { indent, writeEntry } from './file-text.ts';
 import { GatewayFileStatuses } from './gateway-file.ts';
 import { listIngressAddresses } from './plan-ingress.ts';
 import { makeIngress, type RouteIngress, type RouterIdentity, type RouteStatus, type StatusSink } from './status.ts';
+
+/** Characters above which a file is written with other work in between. */
+const largeFile = 100_000;
 
 /** The parts of an earlier file that preserve transition times. */
 const fileSchema = z.object({
@@ -43,6 +47,8 @@ const fileSchema = z.object({
  * file is replaced atomically after a change. Errors go to `report`.
  */
 export class StatusFile implements StatusSink {
+  /** The last ones that were known. */
+  #ingressAddresses: readonly string[] = [];
   readonly #path: string;
   readonly #identity: RouterIdentity;
   readonly #report: (problem: string | undefined) => void;
@@ -51,7 +57,11 @@ export class StatusFile implements StatusSink {
   #entries: ReadonlyMap<string, RouteIngress>;
   readonly #made = new WeakMap<RouteStatus, Entry>();
   #ingresses = { addresses: '', texts: new WeakMap<RouteStatus, string>() };
-  #written = '';
+  /** Content of the file that is written, or is being written. */
+  #pieces: readonly string[] = [];
+  /** Writes of a large file. */
+  #writing: Promise<void> | undefined;
+  #isClosed = false;
 
   /** @param clock milliseconds since 1970, UTC */
   constructor(
@@ -74,8 +84,9 @@ export class StatusFile implements StatusSink {
     reports?: GatewayReports,
     problems: readonly string[] = [],
     _addresses?: unknown,
-    addresses: readonly string[] = [],
+    ingressAddresses?: readonly string[],
   ): void {
+    this.#ingressAddresses = ingressAddresses ?? this.#ingressAddresses;
     const now = new Date(this.#clock());
     const entries = statuses.flatMap((status) =>
       status.kind === undefined ? (this.#makeEntry(status, now) ?? []) : [],
@@ -83,20 +94,51 @@ export class StatusFile implements StatusSink {
     this.#entries = new Map(entries.map(({ uid, ingress }) => [uid, ingress]));
     entries.sort((one, other) => (one.place < other.place ? -1 : 1));
     const gateways = this.#gateways.list(reports, now);
-    const routes = entries.length === 0 ? '[]' : `[\n${entries.map(({ text }) => text).join(',\n')}\n  ]`;
-    const more = gateways.length === 0 ? '' : `,\n  "gateways": ${indent(JSON.stringify(gateways, undefined, 2), 2)}`;
-    const ingresses = this.#listIngresses(statuses, addresses);
-    const served = ingresses.length === 0 ? '' : `,\n  "ingresses": [\n${ingresses.join(',\n')}\n  ]`;
+    const routes = entries.map(({ text }) => text);
     const listed = problems.length === 0 ? '' : `,\n  "problems": ${indent(JSON.stringify(problems, undefined, 2), 2)}`;
-    const text = `{\n  "routes": ${routes}${served}${more}${listed}\n}\n`;
-    if (text === this.#written) return;
+    const pieces = [
+      '{\n  "routes": ',
+      ...(routes.length === 0 ? ['[]'] : listPieces('', routes)),
+      ...listPieces(',\n  "ingresses": ', this.#listIngresses(statuses, this.#ingressAddresses)),
+      ...listPieces(',\n  "gateways": ', gateways),
+      `${listed}\n}\n`,
+    ];
+    if (isSameList(pieces, this.#pieces)) return;
+    this.#pieces = pieces;
+    if (this.#writing !== undefined) return;
+    const size = pieces.reduce((sum, { length }) => sum + length, 0);
+    if (size <= largeFile) this.#writeNow();
+    else this.#writing = this.#writeLater();
+  }
+
+  #writeNow(): void {
     try {
-      writeWhole(this.#path, text, 0o644);
-      this.#written = text;
+      writeWhole(this.#path, this.#pieces.join(''), 0o644);
       this.#report(undefined);
     } catch (error) {
-      this.#report(`Cannot write ${this.#path}: ${error instanceof Error ? error.message : String(error)}`);
+      this.#fail(error);
     }
+  }
+
+  /** Writes a large file with other work in between, and again if it has changed meanwhile. Never rejects. */
+  async #writeLater(): Promise<void> {
+    for (let pieces: readonly string[] = []; pieces !== this.#pieces; ) {
+      pieces = this.#pieces;
+      try {
+        await writeWholeInPieces(this.#path, pieces, 0o644, () => !this.#isClosed);
+        this.#report(undefined);
+      } catch (error) {
+        this.#fail(error);
+        break;
+      }
+    }
+    this.#writing = undefined;
+  }
+
+  #fail(error: unknown): void {
+    // The next publishing tries again.
+    this.#pieces = [];
+    this.#report(`Cannot write ${this.#path}: ${error instanceof Error ? error.message : String(error)}`);
   }
 
   /** Returns the texts of Ingresses. Few of 10,000 change, so those of the others are cached. */
@@ -106,8 +148,7 @@ export class StatusFile implements StatusSink {
     this.#ingresses = { addresses: addresses.join(), texts: known };
     return statuses.flatMap((status) => {
       if (status.kind !== 'Ingress') return [];
-      const text =
-        known.get(status) ?? `    ${indent(JSON.stringify(describeIngress(status, addresses), undefined, 2), 4)}`;
+      const text = known.get(status) ?? writeEntry(describeIngress(status, addresses));
       known.set(status, text);
       return [text];
     });
@@ -131,15 +172,28 @@ export class StatusFile implements StatusSink {
       ports,
       status: { ingress: [ingress] },
     };
-    const text = `    ${indent(JSON.stringify(document, undefined, 2), 4)}`;
+    const text = writeEntry(document);
     const entry = { uid, place: `${keyOf(status.meta)} ${uid}`, ingress, text };
     this.#made.set(status, entry);
     return entry;
   }
 
   close(): void {
-    // Every change is already on disk.
+    if (this.#isClosed) return;
+    this.#isClosed = true;
+    // The process exits soon.
+    if (this.#writing !== undefined) this.#writeNow();
   }
+}
+
+/** Returns a list of texts as pieces of the file; nothing for an empty list. */
+function listPieces(begin: string, texts: readonly string[]): readonly string[] {
+  if (texts.length === 0) return [];
+  return [`${begin}[\n`, ...texts.flatMap((text, index) => (index === 0 ? [text] : [',\n', text])), '\n  ]'];
+}
+
+function isSameList(one: readonly string[], other: readonly string[]): boolean {
+  return one.length === other.length && one.every((text, index) => text === other[index]);
 }
 
 /** Returns an Ingress in the status file. */
@@ -162,10 +216,6 @@ interface Entry {
   readonly place: string;
   readonly ingress: RouteIngress;
   readonly text: string;
-}
-
-function indent(text: string, blanks: number): string {
-  return text.replaceAll('\n', `\n${' '.repeat(blanks)}`);
 }
 
 /** Content of an earlier file. */

@@ -56,14 +56,14 @@ export interface StatusSink {
    *
    * @param problems of files, objects and connections, one sentence each
    * @param addresses results of virtual addresses
-   * @param nodeAddresses of the ingress nodes, for Ingresses
+   * @param ingressAddresses at which clients reach Ingresses; undefined if not known yet
    */
   publish(
     statuses: readonly RouteStatus[],
     gateways: GatewayReports | undefined,
     problems: readonly string[],
     addresses?: AddressReports,
-    nodeAddresses?: readonly string[],
+    ingressAddresses?: readonly string[],
   ): void;
   close(): void;
 }
@@ -74,7 +74,7 @@ export interface StatusSink {
  */
 export class ReportMerger {
   /** Few of 10,000 Routes change; the statuses of the others reuse their objects. */
-  readonly #known = new WeakMap<Verdict, RouteStatus>();
+  readonly #known = new WeakMap<Verdict, { readonly verdicts: readonly Verdict[]; readonly status: RouteStatus }>();
 
   merge(reports: readonly PlaneReport[]): readonly RouteStatus[] {
     const verdicts = new Map<string, Verdict[]>();
@@ -87,9 +87,12 @@ export class ReportMerger {
     }
     return Array.from(verdicts.values(), (list) => {
       const [first] = list as [Verdict];
-      if (list.length > 1) return mergeVerdicts(list);
-      const status = this.#known.get(first) ?? mergeVerdicts(list);
-      this.#known.set(first, status);
+      const known = this.#known.get(first);
+      const isSame =
+        known?.verdicts.length === list.length && known.verdicts.every((verdict, index) => verdict === list[index]);
+      if (known !== undefined && isSame) return known.status;
+      const status = mergeVerdicts(list);
+      this.#known.set(first, { verdicts: list, status });
       return status;
     });
   }

@@ -20,7 +20,7 @@ complete -c erctl -n '__fish_seen_subcommand_from trace' -l pid -r -d 'process I
 complete -c erctl -n '__fish_seen_subcommand_from trace' -l interface -r -d 'only the router of this interface'
 complete -c erctl -n '__fish_seen_subcommand_from trace' -l port -r -d 'port of the router, or of a listener (with --host)'
 complete -c erctl -n '__fish_seen_subcommand_from trace' -l host -r -d 'trace a request for this host through the ingress agent on this node instead'
-complete -c erctl -n '__fish_seen_subcommand_from trace' -l path -r -d 'path of the request (with --host)'
+complete -c erctl -n '__fish_seen_subcommand_from trace' -l path -r -d 'path of the request, encoded, without a query (with --host)'
 complete -c erctl -n '__fish_seen_subcommand_from trace' -l tls -d 'the request uses TLS (with --host)'
 complete -c erctl -n '__fish_seen_subcommand_from trace' -l method -r -d 'method of the request (with --host; default: GET)'
 complete -c erctl -n '__fish_seen_subcommand_from trace' -l header -r -d 'header of the request (with --host; repeatable)'

@@ -47,7 +47,7 @@ _erctl() {
       '--interface[only the router of this interface]:value:_files' \
       '--port[port of the router, or of a listener (with --host)]:value:_files' \
       '--host[trace a request for this host through the ingress agent on this node instead]:value:_files' \
-      '--path[path of the request (with --host)]:value:_files' \
+      '--path[path of the request, encoded, without a query (with --host)]:value:_files' \
       '--tls[the request uses TLS (with --host)]' \
       '--method[method of the request (with --host; default  GET)]:value:_files' \
       '--header[header of the request (with --host; repeatable)]:value:_files' \

@@ -1,5 +1,9 @@
 import assert from 'node:assert/strict';
+import { parse } from 'yaml';
+import { parseEgressRouterObject } from '../../../src/egress/api/egress-router.ts';
 import { parseNetConf } from '../../../src/egress/api/net-conf.ts';
+import { assignMembers } from '../../../src/egress/controller/objects/members.ts';
+import { namesOf } from '../../../src/egress/controller/objects/names.ts';
 import { renderDocumentSchema } from '../../../src/erctl/manifests/render-document.ts';
 import { validateDocumentSchema } from '../../../src/erctl/manifests/validate-document.ts';
 import { assertGolden } from '../../golden.ts';
@@ -333,6 +337,24 @@ describe('a pool of routers', () => {
       ],
     );
     assert.match(routers[1]?.scripts[0]?.input ?? '', /192\.168\.12\.100/);
+  });
+
+  it('is rendered with the names that the controller gives to routers of two families', async () => {
+    const six = (host: string) => `, { ip: "2001:db8:12::${host}/64", gateway: "2001:db8:12::1" }`;
+    const both = router.replace(
+      '"192.168.12.1" }]',
+      `"192.168.12.1" }${six('99')}${second.replace(' }]', ' }')}${six('100')}]`,
+    );
+    const { out } = await call(['render', '-', '-o', 'json'], { '-': both });
+    const { routers } = renderDocumentSchema.parse(JSON.parse(out));
+    const read = parseEgressRouterObject(parse(both) as Readonly<Record<string, unknown>>);
+    assert.ok(read.ok);
+    const names = assignMembers(namesOf('shop', true), read.value, []).map((member) => member.names.definition);
+    assert.deepEqual(
+      routers.map(({ definition: made }) => made?.metadata.name),
+      names,
+    );
+    assert.equal(names.length, 2);
   });
 });
 

@@ -1,4 +1,4 @@
-import { memberKeyOf } from '../objects/members.ts';
+import { memberKeyOf } from '../../api/member-key.ts';
 import { plainDeployment } from '../objects/names.ts';
 import type { Router } from '../objects/router.ts';
 import { pickQuietPort } from './failover.ts';

@@ -1,8 +1,9 @@
 import type { ObjectStore } from '../../../base/kubernetes/object-store.ts';
 import { isRecord } from '../../../base/read/shape.ts';
+import { memberKeyOf } from '../../api/member-key.ts';
 import { readRouterPod } from '../failover/pods.ts';
 import { controllerOf } from './coverage.ts';
-import { type Member, memberKeyOf } from './members.ts';
+import type { Member } from './members.ts';
 import { memberLabel, namesOf, routerLabel } from './names.ts';
 import { type Router, readRouter } from './router.ts';
 

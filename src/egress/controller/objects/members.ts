@@ -1,6 +1,6 @@
-import { hash } from 'node:crypto';
 import { isRecord } from '../../../base/read/shape.ts';
 import type { EgressRouterSpec } from '../../api/egress-router.ts';
+import { memberKeyOf } from '../../api/member-key.ts';
 import { controllerNameOf, controllerOf } from './coverage.ts';
 import { memberLabel, namesOf, type RouterNames } from './names.ts';
 
@@ -17,13 +17,6 @@ export interface HeldName {
   readonly name: string;
   /** The member that it belongs to. Undefined: created by a version without pools. */
   readonly member: string | undefined;
-}
-
-/** Returns the key of a member's addresses in labels and names. A single IPv4 address remains readable. */
-export function memberKeyOf({ reserved }: EgressRouterSpec): string {
-  const [first, ...more] = reserved.map(({ prefix }) => prefix.address);
-  if (first?.family === 4 && more.length === 0) return first.text.replaceAll('.', '-');
-  return `a-${hash('sha256', [first, ...more].map((address) => address?.text).join()).slice(0, 10)}`;
 }
 
 /**

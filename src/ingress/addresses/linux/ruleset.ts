@@ -16,6 +16,7 @@ export class Ruleset {
   #running: Promise<void> | undefined;
   #waiting: Promise<void> | undefined;
   #loaded = '';
+  #loading = '';
   #isClosed = false;
 
   /**
@@ -37,10 +38,11 @@ export class Ruleset {
     return this.#running !== undefined || this.#waiting !== undefined;
   }
 
-  /** Loads the rules that are desired at the start of the load. Rejects with nft's message. */
+  /** Loads the rules that are desired now or at the start of the load. Rejects with nft's message. */
   load(): Promise<void> {
     if (this.#isClosed) return Promise.resolve();
     if (this.#running === undefined) return this.#start();
+    if (this.#waiting === undefined && this.#loading === this.#render()) return this.#running;
     // A load that has not begun will render the rules desired then, so one load is enough for all callers.
     this.#waiting ??= this.#running.then(
       () => this.#next(),
@@ -64,6 +66,7 @@ export class Ruleset {
 
   #start(): Promise<void> {
     const script = this.#render();
+    this.#loading = script;
     const running = loadScript(this.#isOwn ? script : `${this.#removal()}${script}`).then(
       () => {
         this.#isOwn = true;

@@ -5,6 +5,7 @@ import type { Prefix } from '../../../base/model/address.ts';
 import type { Labels } from '../../../base/read/object-meta.ts';
 import { isRecord } from '../../../base/read/shape.ts';
 import { type AddressState, addressFiles, type Wanted } from '../../addresses/documents.ts';
+import { FolderClaim } from '../../addresses/folder-claim.ts';
 import type { AddressOwner, Assignments } from '../../pools/assign.ts';
 import type { Holding } from '../../pools/holding.ts';
 import type { HeartbeatKey } from './key-rotation.ts';
@@ -52,6 +53,7 @@ const times = { tick: 250, renewal: 2000, unready: 5000 } as const;
 export class AddressKeeper {
   readonly #parts: KeeperParts;
   readonly #state: StateReader;
+  readonly #claim: FolderClaim;
   #timer: NodeJS.Timeout | undefined;
   #written = '';
   #writtenAt = Number.NEGATIVE_INFINITY;
@@ -60,42 +62,41 @@ export class AddressKeeper {
   #own = '';
   /** When the agent was last ready. */
   #readyAt = Number.NEGATIVE_INFINITY;
-  #isPaused = false;
   /** The newest keys, which a paused agent does not write. */
   #keys: readonly HeartbeatKey[] | undefined;
   #holders = '';
+  /** Why this router may not write documents. */
+  #obstacle: string | undefined;
   /** Why a document could not be written. */
   #problem: string | undefined;
 
   constructor(parts: KeeperParts) {
     this.#parts = parts;
     this.#state = new StateReader(join(parts.directory, addressFiles.state));
+    this.#claim = new FolderClaim(parts.directory, parts.router);
   }
 
   /** Starts, or continues after {@link pause}. */
   start(): void {
-    const wasPaused = this.#isPaused;
-    this.#isPaused = false;
-    if (wasPaused && this.#keys !== undefined) this.#writeKeys(this.#keys);
     clearInterval(this.#timer);
     this.#timer = setInterval(() => this.#tick(), times.tick);
     this.#timer.unref();
   }
 
-  /** The report of `ingress-addresses`. Undefined: it is not running, or not needed. */
+  /** The report of `ingress-addresses`. Undefined: it is not running, or not needed, or serves another router. */
   get state(): AddressState | undefined {
-    return this.#isActive ? this.#state.read() : undefined;
+    return this.#isActive && this.#obstacle === undefined ? this.#state.read() : undefined;
   }
 
   /** The reason why there is no report. */
   get problem(): string | undefined {
-    return this.#problem ?? this.#state.problem;
+    return this.#obstacle ?? this.#problem ?? this.#state.problem;
   }
 
   /** Stops writing, because another agent of this node has taken over. */
   pause(): void {
-    this.#isPaused = true;
     clearInterval(this.#timer);
+    this.#claim.release();
   }
 
   /** Hands the addresses of this node over; with `removes`, it leaves the election. Never rejects. */
@@ -105,6 +106,7 @@ export class AddressKeeper {
     this.#parts.keys.close();
     if (this.#isActive) this.#write(true);
     await this.#parts.members.close(removes);
+    this.#claim.release();
   }
 
   #tick(): void {
@@ -116,10 +118,13 @@ export class AddressKeeper {
       this.#isActive = true;
       this.#parts.keys.start((keys) => this.#writeKeys(keys));
     }
-    this.#join();
     if (this.#parts.isReady()) this.#readyAt = performance.now();
-    this.#write(false);
-    const state = this.#state.read();
+    this.#takeFolder();
+    if (this.#claim.isHeld) {
+      this.#join();
+      this.#write(false);
+    }
+    const { state } = this;
     report(assignments().owners.size === 0 ? undefined : this.problem);
     const { holdingOf } = this.#parts;
     const holders = JSON.stringify([
@@ -128,6 +133,13 @@ export class AddressKeeper {
     ]);
     if (holders !== this.#holders) this.#parts.onState(state);
     this.#holders = holders;
+  }
+
+  /** Documents of another router of this node must not be replaced. */
+  #takeFolder(): void {
+    const wasHeld = this.#claim.isHeld;
+    this.#obstacle = this.#claim.take();
+    if (!wasHeld && this.#claim.isHeld && this.#keys !== undefined) this.#writeKeys(this.#keys);
   }
 
   #join(): void {
@@ -143,7 +155,7 @@ export class AddressKeeper {
     // Until this agent knows addresses and members, the document of the previous one stays in force: an empty document
     // would end the election of its addresses.
     const isMember = members.list.some((member) => member.node === node);
-    if (this.#isPaused || this.#readyAt === Number.NEGATIVE_INFINITY || !isMember) return;
+    if (!this.#claim.isHeld || this.#readyAt === Number.NEGATIVE_INFINITY || !isMember) return;
     const wanted = describeWanted({
       ...this.#parts,
       members: members.list,
@@ -169,7 +181,7 @@ export class AddressKeeper {
 
   #writeKeys(keys: readonly HeartbeatKey[]): void {
     this.#keys = keys;
-    if (this.#isPaused) return;
+    if (!this.#claim.isHeld) return;
     const { directory } = this.#parts;
     try {
       mkdirSync(directory, { recursive: true, mode: 0o700 });

@@ -40,6 +40,7 @@ export class ConntrackCleanup {
   #goneSince: ReadonlyMap<string, number> = new Map();
   /** UDP ports that had an endpoint at the last run. */
   #served: ReadonlySet<string> = new Set();
+  #isStopped = false;
 
   /** @param clock monotonic milliseconds */
   constructor(settings: CleanupSettings, clock: () => number = () => performance.now()) {
@@ -55,12 +56,18 @@ export class ConntrackCleanup {
   async run(ports: readonly IngressPort[], virtual: readonly AddressRange[] = []): Promise<number | undefined> {
     try {
       await this.#forgetUntranslated(ports, virtual);
+      if (this.#isStopped) return undefined;
       return await this.#forgetStale(ports, virtual);
     } catch (error) {
       // A kernel without this interface offers no way to delete tracked connections.
       if (error instanceof NetlinkError && (error.code === 'EINVAL' || error.code === 'ENOTSUP')) return undefined;
       throw error;
     }
+  }
+
+  /** Lets a running {@link run} resolve after its current step, without deleting anything more. For ever. */
+  stop(): void {
+    this.#isStopped = true;
   }
 
   close(): void {
@@ -75,6 +82,7 @@ export class ConntrackCleanup {
     const draining = new Map<string, number>();
     const doomed: Connection[] = [];
     for await (const list of listConnectionsInSteps(this.#conntrack, this.#mark)) {
+      if (this.#isStopped) return undefined;
       for (const connection of list) {
         const protocol = protocolsByNumber.get(connection.protocol);
         if (protocol === undefined || !connection.translated) continue;
@@ -109,6 +117,7 @@ export class ConntrackCleanup {
       const own = new Set(listAddresses(this.#route).map(({ prefix }) => prefix.address.text));
       const doomed: Connection[] = [];
       for await (const list of listConnectionsInSteps(this.#conntrack, { value: 0, mask: 0 })) {
+        if (this.#isStopped) return;
         for (const connection of list) {
           const protocol = protocolsByNumber.get(connection.protocol);
           if (protocol === undefined) continue;

@@ -13,10 +13,20 @@ export class ListenerRules {
   readonly #agent: string;
   readonly #ports: ListenerPorts;
   readonly #isOwner: () => boolean;
+  readonly #during: (change: () => void) => void;
   #installed: NftDocument | undefined;
 
-  /** @param isOwner whether this agent, and no other one of the node, applies ports */
-  constructor(agent: string, ports: ListenerPorts, isOwner: () => boolean = () => true) {
+  /**
+   * @param isOwner whether this agent, and no other one of the node, applies ports
+   * @param during runs a change of rules, so that the agent does not take it for a change of another program
+   */
+  constructor(
+    agent: string,
+    ports: ListenerPorts,
+    isOwner: () => boolean = () => true,
+    during: (change: () => void) => void = (change) => change(),
+  ) {
+    this.#during = during;
     this.#agent = agent;
     this.#ports = ports;
     this.#isOwner = isOwner;
@@ -38,7 +48,7 @@ export class ListenerRules {
     // The table of an earlier agent is replaced: established connections live in connection tracking.
     this.#installed = undefined;
     const input = before === undefined ? removeTable(wanted.table) + writeTable(wanted) : compareTables(before, wanted);
-    runNft(['-f', '-'], input);
+    this.#during(() => runNft(['-f', '-'], input));
     this.#installed = wanted;
   }
 

@@ -122,6 +122,10 @@ export class NftablesIngress {
     }
   }
 
+  stopCleanUp(): void {
+    this.#conntrack?.stop();
+  }
+
   /** Lists other programs' tables on the forward path, as `nft -j` does. Undefined if that fails. */
   listForeignTables(): Promise<unknown> {
     return listForeignTables();

@@ -16,9 +16,19 @@ import { until } from '../../../until.ts';
 const manifest = 'ingress/daemonset.yaml';
 /** Number of Routes that change in turn. New ones would need reloads of HAProxy, which a namespace gets few of. */
 const routes = 40;
+/** Number of Gateways that change in turn. */
+const gateways = 8;
 /** Changes that may wait at the same time, so that a busy machine is not kept busier. */
 const mostWaiting = 5;
 const created = '2026-01-01T00:00:00Z';
+
+/** When a change was made, and the milliseconds until each of its parts was in force. */
+export interface Change {
+  readonly at: number;
+  readonly host: number;
+  readonly port: number;
+  readonly listener: number;
+}
 
 /** A Node program that follows commands on its IPC channel. */
 class Helper {
@@ -141,10 +151,10 @@ export class AgentPod {
 }
 
 /** A Gateway with one listener for HTTP, and its route. */
-function makeGateway(service: string, port: number): readonly KubernetesObject[] {
+function makeGateway(service: string, port: number, name = 'gateway'): readonly KubernetesObject[] {
   const apiVersion = 'gateway.networking.k8s.io/v1';
-  const metadata = { name: 'gateway', namespace: 'shop', uid: 'gateway', creationTimestamp: '2026-01-01T00:00:00Z' };
-  const spec = { parentRefs: [{ name: 'gateway' }], rules: [{ backendRefs: [{ name: service, port: 8080 }] }] };
+  const metadata = { name, namespace: 'shop', uid: name, creationTimestamp: created };
+  const spec = { parentRefs: [{ name }], rules: [{ backendRefs: [{ name: service, port: 8080 }] }] };
   return [
     {
       apiVersion,
@@ -152,7 +162,7 @@ function makeGateway(service: string, port: number): readonly KubernetesObject[]
       metadata,
       spec: { gatewayClassName: 'ours', listeners: [{ name: 'http', protocol: 'HTTP', port }] },
     },
-    { apiVersion, kind: 'HTTPRoute', metadata: { ...metadata, uid: 'gateway-route' }, spec },
+    { apiVersion, kind: 'HTTPRoute', metadata: { ...metadata, uid: `${name}-route` }, spec },
   ];
 }
 
@@ -185,7 +195,12 @@ export class RolloutLab {
       makeRoute('web', 13306),
       ...makeGateway('web', 8090),
     );
-    for (let one = 0; one < routes; one++) world.manifests.write(`route${one}`, makeRoute(`route${one}`, 13_400 + one));
+    for (let one = 0; one < routes; one++) {
+      world.manifests.write(`route${one}`, makeRoute(`route${one}`, 13_400 + one));
+    }
+    for (let one = 0; one < gateways; one++) {
+      world.manifests.write(`gateway${one}`, ...makeGateway('web', 16_000 + one, `gateway${one}`));
+    }
     return world;
   }
 
@@ -205,8 +220,8 @@ export class RolloutLab {
 
   /** Starts a pod. @param uid absent: as a version that cannot hand over, with a folder of its own */
   startPod(uid?: string, ...options: readonly string[]): AgentPod {
-    const gateways = ['--gateway-class', 'ours', '--listener-ports=61000-61003'];
-    const more = ['--manifests', this.manifests.directory, '--node-name', 'node', ...gateways, ...options];
+    const listeners = ['--gateway-class', 'ours', '--listener-ports=61000-61031'];
+    const more = ['--manifests', this.manifests.directory, '--node-name', 'node', ...listeners, ...options];
     const pod = new AgentPod(
       this.lab.netns('node'),
       uid === undefined ? {} : { POD_UID: uid },
@@ -240,21 +255,27 @@ export class RolloutLab {
     return found;
   }
 
-  /** Gives a Route another host and another port, and resolves to the milliseconds until both are in force. */
-  async change(): Promise<number> {
+  /** Gives a Route another host and another port, and a Gateway another port; resolves when all are in force. */
+  async change(): Promise<Change> {
     const number = ++this.#changes;
-    const name = `change${number}`;
-    this.manifests.write(`route${number % routes}`, makeRoute(`route${number % routes}`, 14_000 + number, name));
-    const places = [placeOf(`${name}.test`, 80), placeOf(`${name}.test`, 14_000 + number)];
-    return Math.max(...(await Promise.all(places.map((place) => this.find(place)))));
+    const [name, one, other] = [`change${number}`, number % routes, number % gateways];
+    const at = performance.now();
+    this.manifests.write(`route${one}`, makeRoute(`route${one}`, 14_000 + number, name));
+    this.manifests.write(`gateway${other}`, ...makeGateway('web', 17_000 + number, `gateway${other}`));
+    const [host, port, listener] = await Promise.all([
+      this.find(placeOf(`${name}.test`, 80)),
+      this.find(placeOf(`${name}.test`, 14_000 + number)),
+      this.find(placeOf('gateway.test', 17_000 + number)),
+    ]);
+    return { at, host, port, listener };
   }
 
   /**
    * Makes a change every 200 ms, if not too many wait, until the returned function is called, which resolves to how long
    * each took.
    */
-  startChanges(): () => Promise<readonly number[]> {
-    const running: Promise<number | Error>[] = [];
+  startChanges(): () => Promise<readonly Change[]> {
+    const running: Promise<Change | Error>[] = [];
     let waiting = 0;
     this.#timer = setInterval(() => {
       if (waiting >= mostWaiting) return;
@@ -265,7 +286,7 @@ export class RolloutLab {
     return async () => {
       clearInterval(this.#timer);
       return (await Promise.all(running)).map((one) => {
-        if (typeof one === 'number') return one;
+        if (!(one instanceof Error)) return one;
         throw one;
       });
     };

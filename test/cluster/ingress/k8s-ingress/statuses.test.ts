@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'mocha';
+import { TestAuthority } from '../../../lab/certificates.ts';
 import { HttpNode, serverAddress } from '../../../lab/http-node.ts';
 import { inNamespace } from '../../../netns/base/linux/wire.ts';
 import { ingress, ingressClass } from '../../../netns/ingress/k8s-ingress/objects.ts';
@@ -17,15 +18,26 @@ const paths = {
 
 const addresses = [{ ip: '192.0.2.7' }];
 
+const secrets = '/api/v1/namespaces/shop/secrets';
+const { certificate, key } = new TestAuthority('test').issue({ name: 'secure.test', hosts: ['secure.test'] });
+const encode = (text: string) => Buffer.from(text).toString('base64');
+const secret = {
+  type: 'kubernetes.io/tls',
+  metadata: { namespace: 'shop', name: 'pair' },
+  data: { 'tls.crt': encode(certificate), 'tls.key': encode(key) },
+};
+
 describe('Ingresses of a cluster, by the agent as built', () => {
   const node = new HttpNode('erks', { ROUTER_GRACEFUL_SHUTDOWN_DELAY: '1ms', ROUTER_MAX_SHUTDOWN_TIMEOUT: '1s' });
   let server: TestApiServer;
+  /** Certificate of the first answer. */
+  let first: string | undefined;
 
   before(async function () {
     this.timeout(60_000);
     await node.up();
     await node.serve({ name: 'one', port: 8001 });
-    server = new TestApiServer(Object.values(paths), { address: 'any' });
+    server = new TestApiServer([...Object.values(paths), secrets], { address: 'any' });
     const kubeconfig = writeKubeconfig(node.folder, await inNamespace('erks', () => server.start()));
     server.put(paths.Namespace, { metadata: { name: 'shop' } });
     server.put(paths.Service, {
@@ -38,6 +50,8 @@ describe('Ingresses of a cluster, by the agent as built', () => {
       ports: [{ name: 'web', port: 8001 }],
       endpoints: [{ addresses: [serverAddress], conditions: { ready: true } }],
     });
+    put(secrets, secret);
+    put(paths.Ingress, ingress('secure', { 'secure.test': { '/': 'web' } }, { tls: [{ secretName: 'pair' }] }));
     put(paths.IngressClass, ingressClass());
     put(paths.Ingress, ingress('good', { 'good.test': { '/': 'web' } }));
     put(
@@ -53,6 +67,15 @@ describe('Ingresses of a cluster, by the agent as built', () => {
     server.fail({ on: /PATCH .*\/ingresses\/good\/status/, answer: 409 });
     const options = ['--node-endpoint-networks', '10.97.0.0/24', '--gateway-addresses', '192.0.2.7'];
     node.launchInCluster(kubeconfig, '--cleanup-on-exit', ...options);
+    await until(
+      async () => {
+        const { status, subject } = await node.ask('https', 'secure.test', '/');
+        first = subject;
+        return status === 200;
+      },
+      () => node.log.slice(-2000),
+      30_000,
+    );
     await node.ready();
   });
   after(async () => {
@@ -79,6 +102,10 @@ describe('Ingresses of a cluster, by the agent as built', () => {
       () => [addressesOf(name), node.log.slice(-2000)],
       20_000,
     );
+
+  it('are served with their own certificate from the first request on', () => {
+    assert.equal(first, 'secure.test');
+  });
 
   it('get the addresses of the ingress nodes when they are served', async function () {
     this.timeout(30_000);

@@ -4,11 +4,11 @@ import {
   type NodeName,
   nodeNames,
   ownAddress,
-  pause,
   ports,
   sourceOf,
   virtualAddress,
 } from '../../../lab/address-lab.ts';
+import { AddressWatch } from '../../../lab/address-watch.ts';
 import { runIn, runIp } from '../../../lab/namespaces.ts';
 import { until } from '../../../until.ts';
 
@@ -22,6 +22,7 @@ function others(node: string): (one: string) => boolean {
 describe('ingress-addresses', function () {
   this.timeout(60_000);
   const lab = new AddressLab();
+  const watch = new AddressWatch(lab, pair);
   before(async () => {
     await lab.up();
     await lab.start(pair);
@@ -29,48 +30,8 @@ describe('ingress-addresses', function () {
   });
   after(() => lab.down());
 
-  /** Waits until two nodes hold the addresses, every node sees that, and clients reach them; returns the holders. */
-  async function settle(): Promise<Map<string, NodeName>> {
-    const holders = new Map<string, NodeName>();
-    const isCalm = async (): Promise<boolean> => {
-      await pause(100);
-      for (const address of pair) {
-        const [node, second] = await lab.holders(address);
-        if (node === undefined || second !== undefined) return false;
-        holders.set(address, node);
-      }
-      if (new Set(holders.values()).size !== pair.length) return false;
-      return nodeNames.every((node) => {
-        const state = lab.state(node);
-        if (state?.members.every(({ alive, ready }) => alive && ready) !== true) return false;
-        return pair.every((address) => lab.sight(node, address)?.holder === holders.get(address));
-      });
-    };
-    await until(isCalm, () => [nodeNames.map((node) => lab.state(node)), lab.log], 20_000);
-    for (const address of pair) await lab.ask(address);
-    for (const address of pair) await lab.answering(address, (node) => node === holders.get(address));
-    return holders;
-  }
-
-  /** Watches the kernels until the end of `during`; returns addresses that two connected nodes had. */
-  async function twinsDuring(during: Promise<unknown>): Promise<string[]> {
-    let isOver = false;
-    const end = during.finally(() => {
-      isOver = true;
-    });
-    const twins = new Set<string>();
-    for (; !isOver; await pause(50)) {
-      for (const address of pair) {
-        const holders = await lab.holders(address);
-        if (holders.length > 1) twins.add(`${address} at ${holders.join(' and ')}`);
-      }
-    }
-    await end;
-    return [...twins];
-  }
-
   it('spreads two addresses over two of three nodes and reports it everywhere', async () => {
-    const holders = await settle();
+    const holders = await watch.settle();
     for (const [address, holder] of holders) {
       assert.equal(lab.sight(holder, address)?.state, 'held');
       for (const node of nodeNames.filter(others(holder))) assert.equal(lab.sight(node, address)?.state, 'elsewhere');
@@ -78,7 +39,7 @@ describe('ingress-addresses', function () {
   });
 
   it('adds addresses that expire and are not used as source addresses', async () => {
-    const holders = await settle();
+    const holders = await watch.settle();
     for (const [address, holder] of holders) {
       const text = await runIn(lab.netns(holder), 'ip', ['address', 'show', 'dev', 'eth0', 'to', address]);
       assert.match(text, /valid_lft [12]sec/, address);
@@ -87,7 +48,7 @@ describe('ingress-addresses', function () {
   });
 
   it('serves claimed ports and rejects all other traffic', async () => {
-    const holders = await settle();
+    const holders = await watch.settle();
     for (const family of families) {
       const [address, holder] = [virtualAddress(10, family), holders.get(virtualAddress(10, family)) as NodeName];
       const reach = async (host: string, port: number) =>
@@ -99,54 +60,15 @@ describe('ingress-addresses', function () {
     }
   });
 
-  it('moves the addresses of a dead node', async () => {
-    const holders = await settle();
-    const [address = ''] = pair;
-    const dead = holders.get(address) as NodeName;
-    await lab.kill(dead);
-    await lab.answering(address, others(dead));
-    await lab.plug(dead, true, true);
-    lab.run(dead);
-    await settle();
-    assert.ok(lab.state(dead) !== undefined);
-  });
-
-  for (const isSilent of [false, true]) {
-    it(`keeps one holder when a ${isSilent ? 'switch loses a port' : 'cable is cut'} and comes back`, async () => {
-      for (const address of pair) {
-        const cut = (await settle()).get(address) as NodeName;
-        await lab.plug(cut, false, isSilent);
-        await lab.answering(address, others(cut));
-        await lab.plug(cut, true, isSilent);
-        const holder = await lab.holder(address);
-        // Clients follow without having asked again.
-        await lab.answering(address, (node) => node === holder);
-      }
-    });
-  }
-
-  it('keeps the address of a killed process until its lifetime expires, without a gap', async () => {
-    for (const address of pair) {
-      const killed = (await settle()).get(address) as NodeName;
-      const moved = lab.signal(killed, 'SIGKILL').then(() => lab.holder(address, others(killed)));
-      assert.deepEqual(await twinsDuring(moved), []);
-      const spans = await lab.answering(address, others(killed));
-      const [before, after] = spans;
-      const gap = (after?.first ?? 0) - (before?.last ?? 0);
-      assert.ok(gap < 1500, `${gap} ms without an answer: ${JSON.stringify(spans)}`);
-      lab.run(killed);
-    }
-  });
-
   it('continues to hold an address when a process is killed and starts again within the lifetime', async () => {
     const [address = ''] = pair;
     // On a busy machine a start may take longer than the lifetime.
     for (let attempt = 0; attempt < 5; attempt++) {
-      const node = (await settle()).get(address) as NodeName;
+      const node = (await watch.settle()).get(address) as NodeName;
       const before = lab.wholeLog.length;
       await lab.signal(node, 'SIGKILL');
       lab.run(node);
-      const after = await settle();
+      const after = await watch.settle();
       const isAdopted = lab.wholeLog.slice(before).includes('Adopted an address of a previous process');
       if (!isAdopted) continue;
       assert.equal(after.get(address), node);
@@ -155,26 +77,10 @@ describe('ingress-addresses', function () {
     assert.fail(`the process never started within the lifetime: ${lab.log}`);
   });
 
-  for (const seconds of [1, 4]) {
-    it(`never has two holders when a process is stopped for ${seconds} s`, async () => {
-      const holders = await settle();
-      const stopped = holders.get(pair[0] as string) as NodeName;
-      const stop = async () => {
-        await lab.signal(stopped, 'SIGSTOP');
-        await pause(seconds * 1000);
-        await lab.signal(stopped, 'SIGCONT');
-        await settle();
-      };
-      assert.deepEqual(await twinsDuring(stop()), []);
-      const [, second = ''] = pair;
-      if (holders.get(second) !== stopped && seconds === 1) assert.equal(await lab.holder(second), holders.get(second));
-    });
-  }
-
   it('moves the address of a node that no longer serves', async () => {
     for (const change of [{ ready: false }, { checks: [{ address: '127.0.0.1', port: 9 }] }, { drain: true }]) {
       const [address = ''] = pair;
-      const node = (await settle()).get(address) as NodeName;
+      const node = (await watch.settle()).get(address) as NodeName;
       lab.change(node, change);
       await lab.holder(address, others(node));
       lab.change(node, { ready: true, drain: false, checks: [{ address: '127.0.0.1', port: ports.local }] });
@@ -214,7 +120,7 @@ describe('ingress-addresses', function () {
   });
 
   it('keeps an address that another machine falsely claims, and counts the claim', async () => {
-    const holders = await settle();
+    const holders = await watch.settle();
     for (const family of families) {
       const address = virtualAddress(10, family);
       const holder = holders.get(address) as NodeName;
@@ -262,18 +168,18 @@ describe('ingress-addresses', function () {
   });
 
   it('replaces keys without losing a heartbeat', async () => {
-    const holders = await settle();
+    const holders = await watch.settle();
     const [old] = lab.keys;
     const next = { id: 'two', secret: Buffer.alloc(32, 7).toString('base64') };
     assert.ok(old);
     for (const keys of [[old, next], [next, old], [next]]) {
       for (const node of nodeNames) {
         lab.setKeys(keys, [node]);
-        assert.deepEqual(await settle(), holders);
+        assert.deepEqual(await watch.settle(), holders);
       }
     }
     lab.setKeys([old, next]);
-    assert.deepEqual(await settle(), holders);
+    assert.deepEqual(await watch.settle(), holders);
   });
 
   it('holds 50 addresses, and moves those of a dead node', async () => {

@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict';
-import { AddressLab, type NodeName, nodeNames, ports, virtualAddress } from '../../../lab/address-lab.ts';
+import { AddressLab, type NodeName, nodeNames, ownAddress, ports, virtualAddress } from '../../../lab/address-lab.ts';
+import { startCapture } from '../../../lab/capture.ts';
 import { runIn } from '../../../lab/namespaces.ts';
+import { sendFrames, writeSegment } from '../../../lab/raw-frame.ts';
 import { until } from '../../../until.ts';
 
 const families = [4, 6] as const;
@@ -109,6 +111,64 @@ describe('a hand-over of virtual addresses', function () {
       await runIn(netns, 'ip', [family, 'neigh', 'delete', address, 'dev', 'eth0']);
     }
     await expectKept('first', 'a');
+    await drop('first');
+    await place('a');
+  });
+
+  it('forwards a packet once: never one that a member has forwarded', async () => {
+    await hold('first');
+    await place('b');
+    const macs = {
+      a: '02:00:00:00:00:01',
+      b: '02:00:00:00:00:02',
+      c: '02:00:00:00:00:03',
+      stranger: '02:00:00:00:00:42',
+    };
+    const cases = pair.flatMap((target) => {
+      const family = target.includes(':') ? 6 : 4;
+      const [client, own] = [ownAddress('client', family), ownAddress('c', family)];
+      // The new holder forwards packets of unknown connections, and the old one forwards new connections.
+      return (
+        [
+          ['b', 'ack'],
+          ['a', 'syn'],
+        ] as const
+      ).flatMap(([to, flags]) => [
+        { from: 'stranger' as const, to, flags, source: client, target, isForwarded: true },
+        { from: 'c' as const, to, flags, source: own, target, isForwarded: true },
+        // Member c has forwarded this one for a client.
+        { from: 'c' as const, to, flags, source: client, target, isForwarded: false },
+      ]);
+    });
+    const capture = (netns: string, link: string, filter: string) =>
+      startCapture(lab.netns(netns), link, `tcp portrange 50000-50099 and ${filter}`);
+    const arrivals = await Promise.all(
+      (['a', 'b'] as const).map((node) =>
+        capture(node, 'eth0', `not ether src ${macs[node]} and ether dst ${macs[node]}`),
+      ),
+    );
+    const copies = await Promise.all(
+      (['a', 'b'] as const).map((node) => capture('switch', `to-${node}`, `ether src ${macs[node]}`)),
+    );
+    for (const from of ['stranger', 'c'] as const) {
+      const frames = cases.flatMap(({ to, ...one }, index) =>
+        one.from === from
+          ? [writeSegment({ ...one, mac: { from: macs[from], to: macs[to] }, sourcePort: 50_000 + index, port: 80 })]
+          : [],
+      );
+      await sendFrames(lab.netns(from), frames);
+    }
+    await until(
+      () => arrivals.reduce((count, { seen }) => count + seen, 0) >= cases.length,
+      () => lab.log,
+    );
+    for (const arrival of arrivals) await arrival.stop();
+    const lines = (await Promise.all(copies.map((copy) => copy.stop()))).flat();
+    assert.deepEqual(
+      cases.map(({ isForwarded }, index) => [isForwarded, index]),
+      cases.map((_, index) => [lines.some((line) => line.includes(`.${50_000 + index} >`)), index]),
+      JSON.stringify([cases, lines]),
+    );
     await drop('first');
     await place('a');
   });

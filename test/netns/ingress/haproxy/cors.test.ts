@@ -44,7 +44,15 @@ describe('Cross-origin requests by the Fetch standard', () => {
         backends: ids.map((id) =>
           makeBackend(`be_http:t:${id}`, [makeServer('a', '127.0.0.1', port)], {
             http: {
-              cors: { origins: [], methods: '', headers: '', credentials: false, maxAge: 5, byFetch: true, ...rules[id] },
+              cors: {
+                origins: [],
+                methods: '',
+                headers: '',
+                credentials: false,
+                maxAge: 5,
+                byFetch: true,
+                ...rules[id],
+              },
             },
           }),
         ),
@@ -114,7 +122,14 @@ describe('Cross-origin requests by the Fetch standard', () => {
       200,
       [none, none, none, none, none, none, 'Origin'],
     ],
-    ['forwards an OPTIONS request that is no preflight', 'listed', 'OPTIONS', { origin: 'https://www.foo.com' }, 200, none],
+    [
+      'forwards an OPTIONS request that is no preflight',
+      'listed',
+      'OPTIONS',
+      { origin: 'https://www.foo.com' },
+      200,
+      none,
+    ],
     [
       'answers with wildcards without credentials',
       'any',

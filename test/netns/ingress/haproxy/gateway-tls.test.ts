@@ -1,9 +1,12 @@
 import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
 import { createSocket } from 'node:dgram';
 import { once } from 'node:events';
+import { existsSync } from 'node:fs';
 import { request as httpRequest } from 'node:http';
 import { connect as connectHttp2 } from 'node:http2';
 import { request as httpsRequest } from 'node:https';
+import { join } from 'node:path';
 import { connect, createServer, type TLSSocket } from 'node:tls';
 import { after, before, describe, it } from 'mocha';
 import { ownInner } from '../../../../src/ingress/haproxy/gateway-names.ts';
@@ -218,6 +221,28 @@ describe('TLS of listeners in a real HAProxy', () => {
     ]);
   });
 
+  it('resumes no session at a frontend of other listeners (TLS 1.2)', () => {
+    const { httpsPort } = world;
+    const ends: readonly (readonly [port: number, name: string])[] = [
+      [ports.one, 'a.test'],
+      [ports.two, 'a.test'],
+      [httpsPort, 'gw.test'],
+      [httpsPort, 'route.test'],
+    ];
+    const file = (index: number) => join(world.directory, `session-${index}`);
+    for (const [index, [port, name]] of ends.entries()) shake(port, name, '-sess_out', file(index));
+    // A frontend without tickets and cache issues no session; the one of Routes issues tickets.
+    const issued = ends.map((_, index) => existsSync(file(index)));
+    assert.equal(issued.at(-1), true);
+    const resumed = ends.flatMap((from, index) =>
+      (issued[index] === true ? ends : [])
+        .filter((to) => to !== from)
+        .filter(([port, name]) => !shake(port, name, '-sess_in', file(index)).includes('New, TLSv1.2'))
+        .map(([port, name]) => `${from.join(' ')} at ${port} ${name}`),
+    );
+    assert.deepEqual(resumed, []);
+  });
+
   it('logs the names of backends and servers, whatever led to them', async () => {
     const { httpPort, httpsPort } = world;
     const asked: readonly (readonly [path: string, host: string, want: string, header?: string])[] = [
@@ -281,6 +306,12 @@ describe('TLS of listeners in a real HAProxy', () => {
     );
   });
 });
+
+/** Opens a connection with TLS 1.2, and returns what openssl reports. */
+function shake(port: number, name: string, ...options: readonly string[]): string {
+  const words = ['s_client', '-connect', `127.0.0.1:${port}`, '-servername', name, '-tls1_2', ...options];
+  return execFileSync('/usr/bin/openssl', words, { input: '', stdio: ['pipe', 'pipe', 'ignore'] }).toString();
+}
 
 /** Collects the lines of an access log. */
 async function listen(lines: string[], close: (() => void)[]): Promise<LogSettings> {

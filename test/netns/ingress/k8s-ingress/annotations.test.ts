@@ -235,6 +235,8 @@ describe('Annotations of ingress-nginx in the compiled agent', () => {
     const plain = await node.ask('http', 'sticky.test', '/');
     const cookie = String(plain.headers['set-cookie']);
     assert.match(cookie, /^INGRESSCOOKIE=[0-9a-f]{32}; path=\/; HttpOnly$/);
+    const secure = String((await node.ask('https', 'sticky.test', '/')).headers['set-cookie']);
+    assert.match(secure, /^INGRESSCOOKIE=[0-9a-f]{32}; path=\/; HttpOnly; Secure$/);
     for (let count = 0; count < 6; count++) {
       const headers = { cookie: cookie.split(';')[0] ?? '' };
       assert.equal((await node.ask('http', 'sticky.test', '/', { headers })).echo?.server, plain.echo?.server);

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { it } from 'mocha';
+import { type RequestTrace, requestTraceSchema } from '../../../../src/ingress/http/request-trace-document.ts';
 import type { Answer, HttpNode, Words } from '../../../lab/http-node.ts';
 
 /** A request, and the answer as {@link describeAnswer} shows it. */
@@ -21,16 +22,32 @@ export function runCases(node: HttpNode, cases: readonly Case[]): void {
   }
 }
 
+/** Returns what `erctl trace` says about a request. */
+export async function fetchTrace(
+  node: HttpNode,
+  scheme: 'http' | 'https',
+  host: string,
+  path: string,
+): Promise<RequestTrace> {
+  const stats = { address: '127.0.0.1', port: 1936 };
+  const query = new URLSearchParams({ host, path: path.replace(/\?.*/, ''), tls: `${scheme === 'https'}` });
+  const { body, error } = await node.ask('http', 'localhost', `/trace?${query.toString()}`, stats);
+  if (error !== undefined) throw new Error(`/trace?${query.toString()}: ${error} ${node.log.slice(-1500)}`);
+  return requestTraceSchema.parse(JSON.parse(body));
+}
+
 /** Compares the predictions of `erctl trace` with the answers. */
 export async function checkTraces(node: HttpNode, cases: readonly Case[]): Promise<void> {
-  const stats = { address: '127.0.0.1', port: 1936 };
   for (const [name, scheme, host, path, want] of cases) {
-    const query = new URLSearchParams({ host, path: path.replace(/\?.*/, ''), tls: `${scheme === 'https'}` });
-    const { body } = await node.ask('http', 'localhost', `/trace?${query.toString()}`, stats);
-    const trace = JSON.parse(body);
+    const trace = await fetchTrace(node, scheme, host, path);
     const isServed = trace.outcome !== 'error' && trace.endpoints.length > 0;
-    const said = trace.outcome === 'redirect' ? trace.explanation.slice(0, 3) : isServed ? '200' : '503';
-    assert.equal(said, want.split(' ')[0], `${name}: ${body}`);
+    const said =
+      trace.outcome === 'redirect'
+        ? trace.explanation.slice(0, 3)
+        : isServed
+          ? '200'
+          : (/: (\d{3})$/.exec(trace.explanation)?.[1] ?? '503');
+    assert.equal(said, want.split(' ')[0], `${name}: ${JSON.stringify(trace)}`);
   }
 }
 

@@ -168,6 +168,18 @@ describe('Election', () => {
     expectSpread(world, others(holder));
   });
 
+  it('is handing over until another node claims the address', () => {
+    const world = start(addressesOf(1));
+    const [holder = ''] = world.holders('192.0.2.1');
+    const { election } = world.node(holder);
+    world.node(holder).level = 1;
+    runUntil(world, () => election.isHandingOver, 1000);
+    assert.deepEqual(election.held, []);
+    runUntil(world, () => !election.isHandingOver, 1000);
+    assert.deepEqual(world.holders('192.0.2.1').length, 1);
+    assert.ok(election.takenBy('192.0.2.1') !== undefined);
+  });
+
   it('lets drained nodes hold addresses when no other node serves', () => {
     const world = start(addressesOf(2));
     for (const name of names) world.node(name).level = 1;

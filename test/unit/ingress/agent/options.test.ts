@@ -89,6 +89,18 @@ describe('parseOptions', () => {
     });
   }
 
+  it('rejects wildcards of Ingresses only if the variable is false', () => {
+    const words = ['--http-port', '80', '--https-port', '443'];
+    const read = (text: string | undefined, ...more: readonly string[]) =>
+      parse([...words, ...more], text === undefined ? {} : { ROUTER_ALLOW_WILDCARD_ROUTES: text }).http?.settings.hosts
+        .deniesWildcards;
+    assert.deepEqual(
+      [undefined, '', 'true', 'false', '0', 'no'].map((text) => read(text)),
+      [false, false, false, true, true, false],
+    );
+    assert.equal(read('false', '--allow-wildcard-routes'), false);
+  });
+
   it('serves statistics on all addresses if a password protects them, otherwise on the loopback address', () => {
     const password = { STATS_USERNAME: 'u', STATS_PASSWORD: 'p' };
     assert.match(parse([], password).stats?.address ?? '', /^(::|0\.0\.0\.0)$/);

@@ -2,9 +2,12 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'mocha';
 import { decideHosts } from '../../../../src/ingress/claims/hosts.ts';
 import { defaultPolicy } from '../../../../src/ingress/claims/policy.ts';
+import { readIngress, translateIngress } from '../../../../src/ingress/k8s-ingress/translate.ts';
+import { readObject } from '../../../../src/ingress/objects/kinds.ts';
 import { hostOf } from '../../../../src/ingress/route/host.ts';
 import { translateRoute } from '../../../../src/ingress/route/translate.ts';
 import { route } from '../../../netns/ingress/http/objects.ts';
+import { ingress } from '../../../netns/ingress/k8s-ingress/objects.ts';
 import { readRoute } from '../samples.ts';
 
 /** Returns the outcome for one Route, as `REASON: MESSAGE` or `admitted`. */
@@ -44,6 +47,23 @@ describe('decideHosts', () => {
 
   it('rejects a wildcard below an address, which has no domain', () => {
     assert.match(decide('203.0.113.9', { wildcardPolicy: 'Subdomain' }, true), /must have a domain/);
+  });
+
+  it('rejects a wildcard of an Ingress only if the router denies wildcards', () => {
+    const read = readObject(ingress('wild', { '*.apps.test': { '/': 'web' } }));
+    assert.ok('object' in read && read.object.kind === 'Ingress');
+    const noPeers = { ownerOf: () => undefined, canaryOf: () => undefined, hasHost: () => false };
+    const { requests } = translateIngress(readIngress(read.object.value), noPeers);
+    const outcomes = [undefined, false, true].map((deniesWildcards) => {
+      const hosts = {
+        allowsWildcards: false,
+        sharesHosts: false,
+        ...(deniesWildcards !== undefined && { deniesWildcards }),
+      };
+      return decideHosts(requests, defaultPolicy, hosts).refused.map(({ message }) => message);
+    });
+    const message = 'host "*.": wildcard hosts of Ingresses are not allowed by this router';
+    assert.deepEqual(outcomes, [[], [], [message]]);
   });
 
   it('rejects a path with a query, which never matches', () => {

@@ -249,6 +249,25 @@ describe('HTTPRoutes', () => {
     assert.deepEqual(world.requests.map(show), ['http *']);
   });
 
+  for (const [what, match] of [
+    ['a header name with "|"', { headers: [{ name: 'a|b', value: 'x' }] }],
+    ['a parameter name with "|"', { queryParams: [{ name: 'a|b', value: 'x' }] }],
+    ['a parameter name with "&"', { queryParams: [{ name: 'a&b', value: 'x' }] }],
+    ['an empty value', { headers: [{ name: 'a', value: '' }] }],
+    ['a value of too many bytes', { queryParams: [{ name: 'a', value: 'ü'.repeat(2049) }] }],
+    ['half a character', { headers: [{ name: 'a', value: '\ud800' }] }],
+  ] as const) {
+    it(`drop only the rule with ${what}`, () => {
+      const backendRefs = [{ name: 'web', port: 80 }];
+      const rules = [{ backendRefs }, { matches: [match], backendRefs }];
+      const world = new World(writeGateway([http()]), writeRoute('a', { rules }));
+      world.update();
+      assert.equal(world.conditionsOf('a'), `${good}, PartiallyInvalid True UnsupportedValue`);
+      const [{ demand }] = world.requests as [SiteRequest];
+      assert.deepEqual(demand.ok && demand.value.matches.map(({ path }) => path.value), ['']);
+    });
+  }
+
   it('answer with an error where a rule is not supported, and serve the others', () => {
     const world = new World(
       writeGateway([http()]),

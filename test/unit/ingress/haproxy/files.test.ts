@@ -18,9 +18,10 @@ function render(state: HttpState): string {
   };
   const files = renderFiles(inForce, allEntries(inForce), place, loopback, 'gen-1');
   return [...files]
+    .map(([path, content]) => [path, typeof content === 'string' ? content : [...content()].join('')] as const)
     .filter(([path, content]) => !path.endsWith('.pem') && content !== '')
     .sort(([a], [b]) => (a < b ? -1 : 1))
-    .map(([path, content]) => `=== ${path}\n${typeof content === 'string' ? content : [...content()].join('')}`)
+    .map(([path, content]) => `=== ${path}\n${content}`)
     .join('\n');
 }
 

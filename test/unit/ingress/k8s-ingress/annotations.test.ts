@@ -86,6 +86,7 @@ describe('Annotations of ingress-nginx', () => {
     ['whitelist-source-range', '10.0.0.0/8;192.0.2.1', 'closed', /separated by commas/],
     ['denylist-source-range', 'x', 'closed'],
     ['auth-type', 'basic', 'closed'],
+    ['auth-secret', 'users', 'ignored', /no effect without auth-type/],
     ['auth-tls-verify-client', 'off', 'works'],
     ['enable-modsecurity', 'false', 'works'],
     ['satisfy', 'any', 'differs'],
@@ -107,6 +108,12 @@ describe('Annotations of ingress-nginx', () => {
     });
   }
 
+  it('name the cause for the Secret of an unsupported authentication', () => {
+    const { findings } = read({ 'auth-type': 'basic', 'auth-secret': 'users' });
+    const found = findings.find(({ subject }) => subject.endsWith('/auth-secret'));
+    assert.deepEqual([found?.outcome, found?.message], ['closed', 'belongs to auth-type, which is not supported']);
+  });
+
   it('are suggested for misspelled names', () => {
     assert.equal(findingOf('whitelist-source-rang', '10.0.0.0/8')?.suggestion, `write ${prefix}whitelist-source-range`);
   });
@@ -114,6 +121,7 @@ describe('Annotations of ingress-nginx', () => {
   it('of other controllers close all paths if they restrict access, and have no effect otherwise', () => {
     const { findings } = readIngressAnnotations({
       'haproxy.org/allow-list': '10.0.0.0/8',
+      'haproxy-ingress.github.io/auth-secret': 'users',
       'haproxy-ingress.github.io/timeout-server': '90s',
       'traefik.ingress.kubernetes.io/router.middlewares': 'shop-auth@kubernetescrd',
       'cert-manager.io/cluster-issuer': 'letsencrypt',
@@ -122,6 +130,7 @@ describe('Annotations of ingress-nginx', () => {
       findings.map(({ outcome, suggestion }) => [outcome, suggestion]),
       [
         ['closed', `write ${prefix}whitelist-source-range: "10.0.0.0/8"`],
+        ['closed', `write ${prefix}auth-type: "basic" and ${prefix}auth-secret: "users"`],
         ['ignored', `write ${prefix}proxy-read-timeout: "90"`],
         ['closed', undefined],
       ],

@@ -110,9 +110,7 @@ describe('The workload of an IngressController', () => {
     ['Private', strategy('Private'), false],
   ] as const) {
     it(`${avoids ? 'avoids' : 'does not avoid'} the nodes of the agent's DaemonSet with ${name}`, () => {
-      const workload = objectsOf(spec).find(({ of }) => of === 'deployments' || of === 'daemonSets');
-      // biome-ignore lint/suspicious/noExplicitAny: an object of Kubernetes
-      const { affinity } = (workload?.body as any).spec.template.spec;
+      const { affinity } = podOf(spec).spec;
       const [term] = affinity?.nodeAffinity?.requiredDuringSchedulingIgnoredDuringExecution.nodeSelectorTerms ?? [];
       const { nodeSelector } = parse(readFileSync('manifests/ingress/daemonset.yaml', 'utf8')).spec.template.spec;
       const [label = ''] = Object.keys(nodeSelector).filter((key) => key.startsWith('egress-router.io/'));

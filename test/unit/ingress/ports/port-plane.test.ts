@@ -3,6 +3,7 @@ import { describe, it } from 'mocha';
 import { readIptables } from '../../../../src/base/firewall/iptables.ts';
 import { readNftables } from '../../../../src/base/firewall/nftables.ts';
 import { defaultPolicy } from '../../../../src/ingress/claims/policy.ts';
+import { MemoryKernel } from '../../../../src/ingress/ports/kernel-api.ts';
 import { findTranslatedPorts } from '../../../../src/ingress/ports/translated-ports.ts';
 import { address } from '../../base/rules/examples.ts';
 import { startPlane } from '../agent/plane.ts';
@@ -15,7 +16,56 @@ const service = (spec: object = {}, name = 'web') => ({
   spec,
 });
 
+/** A kernel that counts how often the rules of other programs are read. */
+class CountingKernel extends MemoryKernel {
+  reads = 0;
+
+  override listForeignNat(): ReturnType<MemoryKernel['listForeignNat']> {
+    this.reads++;
+    return super.listForeignNat();
+  }
+}
+
 describe('PortPlane', () => {
+  it('reads the rules of other programs again after their changes only', async () => {
+    const kernel = new CountingKernel();
+    const { plane, put } = startPlane({}, { kernel });
+    put(service(), writeSlice('web', [{ address: '10.0.0.1' }]), writeRoute());
+    await plane.sync();
+    assert.equal(kernel.reads, 1);
+    plane.duringOwnChange(() => kernel.generation++);
+    put(writeRoute({ name: 'other', port: 2000 }));
+    await plane.sync();
+    assert.equal(kernel.reads, 1);
+    kernel.generation++;
+    // Reads may take half of the time.
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    put(writeRoute({ name: 'third', port: 2001 }));
+    await plane.sync();
+    assert.equal(kernel.reads, 2);
+    await plane.stop(false);
+  });
+
+  it('does not wait for the cleanup of connections when it hands over', async () => {
+    const cleanUp = Promise.withResolvers<undefined>();
+    const begun = Promise.withResolvers<undefined>();
+    class BusyKernel extends MemoryKernel {
+      override cleanUp(): Promise<undefined> {
+        begun.resolve(undefined);
+        return cleanUp.promise;
+      }
+
+      override stopCleanUp(): void {
+        cleanUp.resolve(undefined);
+      }
+    }
+    const { plane, put } = startPlane({}, { kernel: new BusyKernel() });
+    put(service(), writeSlice('web', [{ address: '10.0.0.1' }]), writeRoute());
+    await plane.sync();
+    await begun.promise;
+    await plane.stop(false);
+  });
+
   it('reports to both sides when a program of the node takes the port of an admitted Route', async () => {
     const { plane, put, pass, problems, verdicts } = startPlane();
     put(service(), writeSlice('web', [{ address: '10.0.0.1' }]), writeRoute());

@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { makeIngress, type RouteStatus } from '../../../../src/ingress/status/status.ts';
 import { StatusFile } from '../../../../src/ingress/status/status-file.ts';
+import { until } from '../../../until.ts';
 import { readRoute, writeRoute } from '../samples.ts';
 
 const identity = { routerName: 'r1', canonicalHostname: 'r1.example.com', controllerName: 'example.com/c' };
@@ -88,6 +89,35 @@ describe('StatusFile', () => {
     assert.equal(statSync(path).ino, ino);
     assert.deepEqual([readdirSync(folder), problems], [['status.json'], [undefined]]);
     assert.equal(JSON.parse(readFileSync(path, 'utf8')).routes[0].status.ingress[0].routerName, 'r1');
+  });
+
+  it('writes a large file with other work in between, with the last content, and completely when it closes', async () => {
+    const message = 'x'.repeat(1000);
+    const many = (count: number) =>
+      Array.from({ length: count }, (_, index) => ({
+        ...refused,
+        message,
+        meta: { ...refused.meta, name: `route-${index}`, uid: `route-${index}` },
+      }));
+    const count = () => JSON.parse(readFileSync(path, 'utf8')).routes.length;
+    const file = open(noon);
+    file.publish(many(400));
+    assert.deepEqual(problems, []);
+    file.publish(many(300));
+    await until(
+      () => problems.length === 2,
+      () => problems,
+    );
+    assert.deepEqual([count(), statSync(path).mode & 0o777], [300, 0o644]);
+    file.publish(many(200));
+    file.close();
+    assert.equal(count(), 200);
+    // The write that closing interrupted removes its own file.
+    await until(
+      () => readdirSync(folder).join() === 'status.json',
+      () => readdirSync(folder),
+    );
+    assert.equal(count(), 200);
   });
 
   it('keeps the times of an earlier agent, and starts over if the file has another format', () => {

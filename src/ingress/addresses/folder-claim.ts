@@ -1,0 +1,66 @@
+import { mkdirSync, readFileSync, statSync } from 'node:fs';
+import { join } from 'node:path';
+import { FileLock } from '../../base/linux/file-lock.ts';
+import { isRecord } from '../../base/read/shape.ts';
+import { addressFiles } from './documents.ts';
+
+/** Milliseconds after which a document that its router did not renew is free for another router. */
+const longestSilence = 10_000;
+
+/**
+ * The right to write the documents of `ingress-addresses`: one router of a node has it, although several share the
+ * folder. The agents of one router pass it on in a handover. The kernel releases it with the process.
+ */
+export class FolderClaim {
+  readonly #directory: string;
+  readonly #router: string;
+  #lock: FileLock | undefined;
+
+  /** @param router `--name` of the agent */
+  constructor(directory: string, router: string) {
+    this.#directory = directory;
+    this.#router = router;
+  }
+
+  get isHeld(): boolean {
+    return this.#lock !== undefined;
+  }
+
+  /** Takes the right if it is free. Returns why not, or undefined if this agent has it. */
+  take(): string | undefined {
+    if (this.#lock !== undefined) return undefined;
+    try {
+      mkdirSync(this.#directory, { recursive: true, mode: 0o700 });
+      const lock = FileLock.tryAcquire(join(this.#directory, 'router.lock'));
+      const owner = this.#readOwner();
+      // Without the lock, an agent of another router may be handing over to its next one.
+      if (owner !== undefined) {
+        lock?.release();
+        return `router "${owner}" of this node uses ${this.#directory}, so no address of router "${this.#router}" is held here; set another --addresses-directory and --heartbeat-port, and run ingress-addresses with that directory`;
+      }
+      if (lock === undefined) return `another agent of this node uses ${this.#directory}; waiting for its end`;
+      this.#lock = lock;
+      return undefined;
+    } catch (error) {
+      return `cannot lock ${this.#directory}: ${(error as Error).message}`;
+    }
+  }
+
+  release(): void {
+    this.#lock?.release();
+    this.#lock = undefined;
+  }
+
+  /** Returns the other router that renews the document. */
+  #readOwner(): string | undefined {
+    const path = join(this.#directory, addressFiles.wanted);
+    try {
+      if (Date.now() - statSync(path).mtimeMs > longestSilence) return undefined;
+      const written: unknown = JSON.parse(readFileSync(path, 'utf8'));
+      const router = isRecord(written) ? written.router : undefined;
+      return typeof router === 'string' && router !== this.#router ? router : undefined;
+    } catch {
+      return undefined;
+    }
+  }
+}

@@ -1,0 +1,120 @@
+import { hash } from 'node:crypto';
+import { parentOf } from '../claims/host.ts';
+import type { Backend, GuardedPath, PathGuard, Site, SiteGuard } from '../haproxy/model.ts';
+import { guardEntries, mark, noRules } from '../haproxy/paths.ts';
+import type { AccessRules } from '../intent/site-request.ts';
+import type { ServedSite } from './served-site.ts';
+import { nameOf } from './sites.ts';
+
+/** Guards of hosts, and the requests with backends that check them. */
+export interface Guarded {
+  readonly served: readonly ServedSite[];
+  /** By name of the site. */
+  readonly guards: ReadonlyMap<string, SiteGuard>;
+}
+
+/**
+ * Protects hosts whose paths have different access rules, if their API normalizes paths: a request that spells a path
+ * differently must not reach a less protected one. Other hosts remain as they are and cost nothing.
+ */
+export class PathGuards {
+  /** Guarded backends, so that unchanged ones keep their identity. */
+  readonly #known = new WeakMap<Backend, { readonly guard: string; readonly made: Backend }>();
+
+  protect(served: readonly ServedSite[]): Guarded {
+    const byHost = Map.groupBy(served, nameOf);
+    const guards = new Map<string, SiteGuard>();
+    for (const [host, sites] of byHost) {
+      // A wildcard also serves the paths that a host below it does not.
+      const above = host.startsWith('*') ? [] : (byHost.get(`*.${parentOf(host)}`) ?? []);
+      if (!differ(sites, above)) continue;
+      guards.set(host, makeGuard(sites));
+      if (above.length > 0) guards.set(nameOf(above[0] as ServedSite), makeGuard(above));
+    }
+    if (guards.size === 0) return { served, guards };
+    return { served: served.map((one) => this.#guard(one, guards.get(nameOf(one)))), guards };
+  }
+
+  #guard(site: ServedSite, guard: SiteGuard | undefined): ServedSite {
+    if (guard === undefined) return site;
+    const rules = nameRules(site.demand.access);
+    const own = { host: nameOf(site), isCaseless: guard.isCaseless, ...(rules !== undefined && { rules }) };
+    return { ...site, backends: site.backends.map((backend) => this.#guardBackend(backend, own)) };
+  }
+
+  #guardBackend(backend: Backend, guard: PathGuard): Backend {
+    if (backend.mode !== 'http') return backend;
+    const key = JSON.stringify(guard);
+    const known = this.#known.get(backend);
+    if (known?.guard === key) return known.made;
+    const made = { ...backend, http: { ...backend.http, guard } };
+    this.#known.set(backend, { guard: key, made });
+    return made;
+  }
+}
+
+/** Returns whether clients could avoid the access rules of a path by spelling it differently. */
+function differ(sites: readonly ServedSite[], above: readonly ServedSite[]): boolean {
+  if (!sites.some(({ demand }) => demand.spelling !== undefined && nameRules(demand.access) !== undefined))
+    return false;
+  return new Set([...sites, ...above].map(({ demand }) => nameRules(demand.access))).size > 1;
+}
+
+function makeGuard(sites: readonly ServedSite[]): SiteGuard {
+  return { isCaseless: sites.some(({ demand }) => demand.spelling === 'caseless'), paths: sites.flatMap(listPaths) };
+}
+
+/** Returns a name of the rules that decide who may use a path. Equal rules have the same name. */
+function nameRules({ allowed, denied }: AccessRules): string | undefined {
+  if (allowed === undefined && denied === undefined) return undefined;
+  return hash('sha1', JSON.stringify([allowed, denied])).slice(0, 16);
+}
+
+function listPaths({ demand: { matches, access } }: ServedSite): readonly GuardedPath[] {
+  const rules = nameRules(access);
+  return matches.map(({ path, covers }): GuardedPath => {
+    const named = rules !== undefined && { rules };
+    if (covers !== undefined && rules !== undefined) return { path: covers, type: 'text', ...named };
+    if (path.type === 'exact') return { path: path.value, type: 'exact', ...named };
+    return { path: path.type === 'element' ? path.value.replace(/\/+$/, '') : path.value, type: 'prefix', ...named };
+  });
+}
+
+/**
+ * Returns why a guarded backend rejects the path of a request, or undefined, as HAProxy decides. Paths that cannot be decoded
+ * are compared as they come.
+ */
+export function findBreach(
+  { sites }: { readonly sites: ReadonlyMap<string, Site> },
+  host: string,
+  path: string,
+  guard: PathGuard | undefined,
+): string | undefined {
+  if (guard === undefined) return undefined;
+  const merged = decode(path).replace(/\/\/+/g, '/');
+  const meant = guard.isCaseless ? merged.toLowerCase() : merged;
+  const why = 'the normalized path has other access rules: 403';
+  if (/\/\.\.?(?:\/|$)/.test(meant) || path.includes('%00')) return why;
+  const names = guard.host.startsWith('*') ? [host, guard.host] : [guard.host];
+  const rules = names
+    .map((name) => findRules(sites.get(name), `${name}${meant}/${mark}`))
+    .find((one) => one !== undefined);
+  return rules === (guard.rules ?? noRules) ? undefined : why;
+}
+
+function findRules(site: Site | undefined, asked: string): string | undefined {
+  if (site === undefined) return undefined;
+  const entries = guardEntries(site);
+  const [longest] = [...entries.keys()]
+    .filter((key) => asked.startsWith(key))
+    .sort((one, other) => other.length - one.length);
+  return longest === undefined ? undefined : entries.get(longest);
+}
+
+function decode(path: string): string {
+  try {
+    return decodeURIComponent(path);
+  } catch {
+    return path;
+  }
+}
