@@ -324,7 +324,9 @@ describe('the CRD of EgressRouter', () => {
       if (isRecord(part.additionalProperties)) visit(part.additionalProperties, `${path}{}`);
     };
     const names = new Set<string>();
-    for (const { kind, metadata, spec } of ['default', 'ingress-controllers'].flatMap(render)) {
+    for (const { kind, metadata, spec } of (['default', 'ingress-controllers'] as const).flatMap((one) =>
+      render(one),
+    )) {
       if (kind !== 'CustomResourceDefinition') continue;
       names.add(metadata.name);
       for (const { schema } of spec.versions) visit(schema.openAPIV3Schema, metadata.name);
