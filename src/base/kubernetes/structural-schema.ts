@@ -4,8 +4,8 @@ import { isRecord } from '../read/shape.ts';
 export type StructuralSchema = { [keyword: string]: unknown };
 
 /**
- * Converts zod's JSON schema into a structural schema: `nullable` instead of `anyOf` with null, no `$schema`, no
- * string lengths (they only protect the parser).
+ * Converts zod's JSON schema into a structural schema: `nullable` instead of `anyOf` or a list of types with null, no
+ * `$schema`, no string lengths (they only protect the parser). An API server rejects a list of types.
  */
 export function toStructural(schema: unknown): StructuralSchema {
   if (!isRecord(schema)) throw new TypeError('Cannot read a schema that is not an object');
@@ -16,8 +16,12 @@ export function toStructural(schema: unknown): StructuralSchema {
     return { ...toStructural(only), ...(anyOf.length > 1 && { nullable: true }) };
   }
   const { properties, items, maxLength: _length, ...plain } = rest;
+  const types = [plain.type].flat();
+  const [only, ...others] = types.filter((one) => one !== 'null');
+  if (others.length > 0) throw new TypeError('Cannot write a choice of types as a structural schema');
   return {
     ...plain,
+    ...(types.length > 1 && { type: only, nullable: true }),
     ...(isRecord(properties) && {
       properties: Object.fromEntries(Object.entries(properties).map(([key, value]) => [key, toStructural(value)])),
     }),

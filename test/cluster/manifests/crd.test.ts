@@ -6,7 +6,7 @@ import { isRecord } from '../../../src/base/read/shape.ts';
 import { parseEgressRouterPool } from '../../../src/egress/api/egress-router.ts';
 import { documentedEgressRouter } from '../../unit/egress/api/samples.ts';
 import { readSchema, refuse } from './admission.ts';
-import { readExamples } from './rendered.ts';
+import { readExamples, render } from './rendered.ts';
 import { estimateRules, granted, grantedAtWork } from './rule-cost.ts';
 
 function routerWith(spec: object): object {
@@ -311,5 +311,28 @@ describe('the CRD of EgressRouter', () => {
     };
     visit(readSchema(), '');
     assert.throws(() => toStructural({ anyOf: [{ type: 'string' }, { type: 'number' }] }), /choice of types/);
+  });
+
+  it('has one type per field, like all CRDs of the manifests: the API server cannot read a list of types', () => {
+    const visit = (part: Readonly<Record<string, unknown>>, path: string): void => {
+      const isOpen =
+        part['x-kubernetes-int-or-string'] === true || part['x-kubernetes-preserve-unknown-fields'] === true;
+      if (part.type !== undefined || !isOpen) assert.equal(typeof part.type, 'string', path);
+      for (const [key, one] of Object.entries(isRecord(part.properties) ? part.properties : {}))
+        visit(one as Readonly<Record<string, unknown>>, `${path}.${key}`);
+      if (isRecord(part.items)) visit(part.items, `${path}[]`);
+      if (isRecord(part.additionalProperties)) visit(part.additionalProperties, `${path}{}`);
+    };
+    const names = new Set<string>();
+    for (const { kind, metadata, spec } of (['default', 'ingress-controllers'] as const).flatMap((one) =>
+      render(one),
+    )) {
+      if (kind !== 'CustomResourceDefinition') continue;
+      names.add(metadata.name);
+      for (const { schema } of spec.versions) visit(schema.openAPIV3Schema, metadata.name);
+    }
+    assert.equal(names.size, 4);
+    assert.deepEqual(toStructural({ type: ['number', 'null'] }), { type: 'number', nullable: true });
+    assert.throws(() => toStructural({ type: ['number', 'string'] }), /choice of types/);
   });
 });
