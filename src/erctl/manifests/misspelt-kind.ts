@@ -5,11 +5,6 @@ import { kindNames, kinds } from '../../ingress/objects/kinds.ts';
 
 /** Kinds of these groups that other programs handle. */
 const otherKinds = [
-  'HTTPRoute',
-  'GRPCRoute',
-  'TLSRoute',
-  'BackendTLSPolicy',
-  'ListenerSet',
   'XListenerSet',
   'RouteList',
   'ClusterNetwork',

@@ -127,7 +127,7 @@ const files: { name: string; text: string; status: 0 | 1; says: RegExp }[] = [
   },
   {
     name: 'a kind of another program in an API group that we read',
-    text: 'apiVersion: gateway.networking.k8s.io/v1\nkind: BackendTLSPolicy\nmetadata: { name: a }\n',
+    text: 'apiVersion: gateway.networking.k8s.io/v1\nkind: XMesh\nmetadata: { name: a }\n',
     status: 0,
     says: /skipped: not for/,
   },

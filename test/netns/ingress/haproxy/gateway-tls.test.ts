@@ -258,7 +258,10 @@ describe('TLS of listeners in a real HAProxy', () => {
     for (const [path, host, , header] of asked)
       await send(
         httpRequest({
-          ...{ host: '127.0.0.1', port: httpPort, path, agent: false },
+          host: '127.0.0.1',
+          port: httpPort,
+          path,
+          agent: false,
           headers: { host, ...(header !== undefined && { 'x-a': header }) },
         }),
       );

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'mocha';
 import { shareOf } from '../../../../src/ingress/gateway/route.ts';
-import { parseHttpRoute, type SiteRoute } from '../../../../src/ingress/gateway/site-route.ts';
 import type { Permit } from '../../../../src/ingress/gateway/rule-groups.ts';
+import { parseHttpRoute, type SiteRoute } from '../../../../src/ingress/gateway/site-route.ts';
 import { translateRoute } from '../../../../src/ingress/gateway/translate.ts';
 import { listUsed } from '../../../../src/ingress/http/site-uses.ts';
 import type { SiteDemand } from '../../../../src/ingress/intent/site-request.ts';

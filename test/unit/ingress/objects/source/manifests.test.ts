@@ -63,7 +63,7 @@ describe('ManifestSource', () => {
   }
 
   it('returns all objects of YAML and JSON, of several documents and of lists, and nothing else', () => {
-    write('a.yaml', `---\n${JSON.stringify(web)}\n---\n# nothing\n---\nkind: ConfigMap\napiVersion: v1\n`);
+    write('a.yaml', `---\n${JSON.stringify(web)}\n---\n# nothing\n---\nkind: Deployment\napiVersion: apps/v1\n`);
     write('b.json', JSON.stringify({ apiVersion: 'v1', kind: 'List', items: [db] }));
     const { kind, apiVersion, ...item } = writeSlice('web', [{ address: '10.0.0.1' }]);
     write('c.yml', JSON.stringify({ apiVersion, kind: `${String(kind)}List`, items: [item] }));
