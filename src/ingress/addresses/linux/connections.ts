@@ -6,8 +6,11 @@ import { flag, NetlinkSocket, netlinkFamily } from '../../../base/linux/netlink/
 const tcp = 6;
 const protocolInfoTcp = 1;
 const tcpState = 1;
-/** `TCP_CONNTRACK_SYN_RECV` to `TCP_CONNTRACK_LAST_ACK`: connections on which at least one side expects packets. */
-const [firstLive, lastLive] = [2, 6];
+/**
+ * `TCP_CONNTRACK_ESTABLISHED` to `TCP_CONNTRACK_LAST_ACK`: connections on which at least one side expects packets. Not
+ * handshakes: a client that never completes one would keep an address for a minute.
+ */
+const [firstLive, lastLive] = [3, 6];
 
 /** Live TCP connections to an address. */
 export interface ConnectionCount {
