@@ -1,4 +1,4 @@
-import type { Parsed, Problem } from '../../base/model/problem.ts';
+import type { formatProblem, Parsed, Problem } from '../../base/model/problem.ts';
 import { isRecord } from '../../base/read/shape.ts';
 import { showValue } from '../../base/read/show-value.ts';
 import { supportedVersions } from '../../egress/api/cni-version.ts';
@@ -174,7 +174,27 @@ function readForAgent(document: Record<string, unknown>, title: string): Written
     return problem === undefined ? { kind: 'other', title } : { kind: 'unreadable', title, problems: [problem] };
   }
   if (reading.outcome === 'unreadable') return { kind: 'unreadable', title, problems: reading.problems };
-  return { kind: 'ingress', title, problems: [...listRouteProblems(reading.object), ...listStrangeParts(document)] };
+  return {
+    kind: 'ingress',
+    title,
+    problems: [...listRouteProblems(reading.object), ...listRefusals(reading.object), ...listStrangeParts(document)],
+  };
+}
+
+/** A field, its value if there is one, and the cure, as {@link formatProblem} joins them. */
+const problemText = /^(spec[^\s:]*)(?: ("(?:[^"\\]|\\.)*"|\S+))?: (.+)$/s;
+
+/** Returns why the agent would not serve an object of the Gateway API, or parts of it, whatever the cluster contains. */
+function listRefusals({ value }: ClusterObject): readonly Problem[] {
+  const refused = 'refusal' in value && value.refusal !== undefined ? [value.refusal] : [];
+  const texts = [
+    ...refused.map((one) => (typeof one === 'string' ? one : one.message)),
+    ...('dropped' in value ? value.dropped : []).map((one) => one.replace(/^Dropped Rule: /, '')),
+  ];
+  return Array.from(new Set(texts), (text): Problem => {
+    const [, path = 'spec', shown = '', cure = text] = problemText.exec(text) ?? [];
+    return { path, value: shown, cure };
+  });
 }
 
 /** Returns the problems of a Route in both data planes, without duplicates. */

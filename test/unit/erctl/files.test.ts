@@ -132,6 +132,29 @@ const files: { name: string; text: string; status: 0 | 1; says: RegExp }[] = [
     says: /skipped: not for/,
   },
   {
+    name: 'an HTTPRoute whose rules the agent would drop, by their lines',
+    text: `apiVersion: gateway.networking.k8s.io/v1
+kind: HTTPRoute
+metadata: { name: a, namespace: shop }
+spec:
+  rules:
+    - filters: [{ type: ExtensionRef, extensionRef: { group: x.example, kind: Y, name: z } }]
+    - retry: { backoff: 1s }
+`,
+    status: 1,
+    says: /:6: HTTPRoute shop\/a: spec\.rules\[0\]\.filters\[0\]\.type "ExtensionRef": must be .*\n.*:7: .*spec\.rules\[1\]\.retry\.backoff "1s": .*remove it/,
+  },
+  {
+    name: 'a BackendTLSPolicy that the agent would reject',
+    text: `apiVersion: gateway.networking.k8s.io/v1
+kind: BackendTLSPolicy
+metadata: { name: a, namespace: shop }
+spec: { targetRefs: [{ group: "", kind: Service, name: web }], validation: { wellKnownCACertificates: System } }
+`,
+    status: 1,
+    says: /spec\.validation\.hostname .*: must be a host name without wildcard/,
+  },
+  {
     name: 'an EgressRouter',
     text: router,
     status: 0,

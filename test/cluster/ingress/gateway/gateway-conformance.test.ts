@@ -133,7 +133,15 @@ for (const [kind, protocol] of [
       const show1 = () => show(statusOf('GatewayClass', 'class')?.conditions, 'GatewayClass', 'class');
       await expect(show1, 'Accepted True Accepted, SupportedVersion True SupportedVersion');
       const names = statusOf('GatewayClass', 'class').supportedFeatures.map(({ name }: { name: string }) => name);
-      assert.deepEqual(names, ['Gateway', 'ReferenceGrant', 'TCPRoute', 'UDPRoute']);
+      assert.deepEqual(names, [
+        'Gateway',
+        'GatewayAddressEmpty',
+        'GatewayStaticAddresses',
+        'ListenerSet',
+        'ReferenceGrant',
+        'TCPRoute',
+        'UDPRoute',
+      ]);
       put('GatewayClass', 'class', '', { controllerName: clusterNames.gatewayController, description: 'new' });
       await expect(show1, 'Accepted True Accepted, SupportedVersion True SupportedVersion');
     });
@@ -280,7 +288,7 @@ for (const [kind, protocol] of [
       for (const name of ['a', 'b']) {
         assert.equal(
           listenerConditions(name),
-          'Accepted False ProtocolConflict, Programmed False Invalid, ResolvedRefs True ResolvedRefs, Conflicted True ProtocolConflict',
+          'Accepted False ProtocolConflict, Programmed False ProtocolConflict, ResolvedRefs True ResolvedRefs, Conflicted True ProtocolConflict',
         );
       }
       assert.deepEqual([leadsTo(5300), leadsTo(5301)], ['closed', '']);
