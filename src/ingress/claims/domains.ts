@@ -20,6 +20,22 @@ export function findDomainProblem(
   return `${field} "${host}": must be in a domain that this router allows`;
 }
 
+/**
+ * Returns why a request for many names would answer for a denied domain, or undefined if it would not.
+ *
+ * @param domain whose names below it are requested. Absent: every name.
+ */
+export function findDeniedBelow(
+  domain: string | undefined,
+  field: string,
+  { deniedDomains }: Pick<AdmissionPolicy, 'deniedDomains'>,
+): string | undefined {
+  const denied = deniedDomains.find((one) => domain === undefined || isWithin(one, domain));
+  if (denied === undefined) return undefined;
+  const covered = domain === undefined ? `${field} is missing` : `${field} "*.${domain}"`;
+  return `${covered}: this router denies a domain that it would cover; list the hosts`;
+}
+
 /** Returns whether a host is the domain or below it: `b.a.com` is within `a.com`, `ba.com` is not. */
 function isWithin(host: string, domain: string): boolean {
   return host === domain || host.endsWith(`.${domain}`);

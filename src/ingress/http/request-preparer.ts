@@ -1,5 +1,5 @@
 import type { EndpointFinder } from '../backends/endpoints.ts';
-import { findDomainProblem } from '../claims/domains.ts';
+import { findDeniedBelow, findDomainProblem } from '../claims/domains.ts';
 import type { AdmissionPolicy } from '../claims/policy.ts';
 import type { Backend } from '../haproxy/model.ts';
 import type { Target } from '../haproxy/rule.ts';
@@ -62,7 +62,8 @@ export class RequestPreparer {
   }
 
   #findRefusal(request: SiteRequest, rival: string | undefined): RefusedAtListener | undefined {
-    const { owner, host, demand } = request;
+    const { owner, host, span, demand } = request;
+    const { policy } = this.#parts;
     if (!demand.ok) {
       const message = demand.problems
         .slice(0, 3)
@@ -70,7 +71,9 @@ export class RequestPreparer {
         .join('; ');
       return { request, reason: 'UnsupportedValue', message };
     }
-    const domain = findDomainProblem(host, owner.fields.host, this.#parts.policy);
+    const domain =
+      findDomainProblem(host, owner.fields.host, policy) ??
+      (span === 'all' || span === 'labels' ? findDeniedBelow(host, owner.fields.host, policy) : undefined);
     if (domain !== undefined) return { request, reason: 'NotAllowedByListeners', message: domain };
     return rival === undefined ? undefined : { request, reason: 'HostAlreadyClaimed', message: rival };
   }

@@ -14,7 +14,7 @@ import { route, service } from '../../../netns/ingress/http/objects.ts';
 import { GatewayToys, makeListener, type ToyRoute, type ToyRule } from './gateway-toys.ts';
 
 const settings: HttpDesiredSettings = {
-  policy: { ...defaultPolicy, deniedDomains: ['denied.test'] },
+  policy: defaultPolicy,
   hosts: { allowsWildcards: false, sharesHosts: false },
   defaults: { balance: 'random', tcpBalance: 'source', checkInterval: 5000 },
   node: 'node',
@@ -28,6 +28,11 @@ const settings: HttpDesiredSettings = {
 };
 
 function start(...objects: readonly object[]) {
+  return startDenying([], ...objects);
+}
+
+function startDenying(deniedDomains: readonly string[], ...objects: readonly object[]) {
+  const policy = { ...settings.policy, deniedDomains };
   const inventory = new Inventory();
   for (const object of objects) {
     const read = readObject(object);
@@ -35,8 +40,8 @@ function start(...objects: readonly object[]) {
     inventory.put(read.object);
   }
   const toys = new GatewayToys();
-  const routes = new RouteSites(inventory, settings.policy, { overridesAll: false, overriddenDomains: [] });
-  const planner = new SitePlanner(inventory, [routes, toys], settings, () => ({ state: 'missing' }));
+  const routes = new RouteSites(inventory, policy, { overridesAll: false, overriddenDomains: [] });
+  const planner = new SitePlanner(inventory, [routes, toys], { ...settings, policy }, () => ({ state: 'missing' }));
   const journal = inventory.openJournal();
   const compute = () => planner.compute(journal.take(), new Set());
   const judge = (desired: DesiredSites) =>
@@ -206,13 +211,15 @@ describe('SitePlanner with listeners of Gateways', () => {
   });
 
   it('rejects a route that HAProxy cannot serve, and no other', () => {
-    const { toys, compute, judge } = start(...service('web', [8001]));
+    const { toys, compute, judge } = startDenying(['denied.test'], ...service('web', [8001]));
     toys.listen(makeListener('gw/a'));
     const deep = Array.from({ length: 16 }, (_, index) => ({ name: `x${index}`, type: 'exact' as const, value: 'v' }));
     toys.put(
       { name: 'good', hosts: { 'gw/a': ['a.test'] }, rules: [{ ...prefix('/', 'web'), method: 'GET' }] },
       { name: 'blank', hosts: { 'gw/a': ['a.test'] }, rules: [prefix('/a b', 'web')] },
       { name: 'denied', hosts: { 'gw/a': ['x.denied.test'] }, rules: [prefix('/', 'web')] },
+      { name: 'all', hosts: { 'gw/a': ['*'] }, rules: [prefix('/', 'web')] },
+      { name: 'below', hosts: { 'gw/a': ['*.test'] }, rules: [prefix('/', 'web')] },
       { name: 'deep', hosts: { 'gw/a': ['a.test'] }, rules: [{ ...prefix('/', 'web'), headers: deep }] },
       ...Array.from(
         { length: 30 },
@@ -231,8 +238,12 @@ describe('SitePlanner with listeners of Gateways', () => {
     const verdicts = judge(desired);
     const reasons = new Map(verdicts.map(([, name = '', reason = '']) => [name, reason]));
     assert.deepEqual(
-      ['good', 'blank', 'denied', 'deep', 'wide0', 'wide29'].map((name) => reasons.get(name)),
-      ['served', 'UnsupportedValue', 'NotAllowedByListeners', 'UnsupportedValue', 'served', 'UnsupportedValue'],
+      ['denied', 'all', 'below'].map((name) => reasons.get(name)),
+      ['NotAllowedByListeners', 'NotAllowedByListeners', 'NotAllowedByListeners'],
+    );
+    assert.deepEqual(
+      ['good', 'blank', 'deep', 'wide0', 'wide29'].map((name) => reasons.get(name)),
+      ['served', 'UnsupportedValue', 'UnsupportedValue', 'served', 'UnsupportedValue'],
     );
     assert.ok((listRules(desired, `${at}|a.test`)?.length ?? 0) > 500);
   });
