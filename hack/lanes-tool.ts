@@ -11,9 +11,9 @@ import { printTotals, type Totals } from '../test/reporter.ts';
  */
 const lanes = ['egress', 'ingress'] as const;
 
-/** Both lanes take about the same time. */
+/** Both lanes take about the same time; those of erctl and the soak tests are in the one with fewer tests. */
 function laneOf(path: string): (typeof lanes)[number] {
-  return /^test\/(netns|cluster)\/ingress\//.test(path) || path.startsWith('test/soak/') ? 'ingress' : 'egress';
+  return /^test\/(netns\/(ingress|erctl)|cluster\/ingress|soak)\//.test(path) ? 'ingress' : 'egress';
 }
 
 // New folders for what tests share on a machine, as on one that just started.

@@ -276,24 +276,33 @@ describe('a node that returns after its router was moved, as built', () => {
   it('meets a living router that answers a rival at once, and does not give way to it', async () => {
     await addRouter(living);
     const mac = (await lab.run('extra', 'cat', ['/sys/class/net/net1/address'])).trim();
-    // The first question of the daemon, by which it also begins to listen.
-    await sleep(1000);
+    // With its first question, the daemon also begins to listen.
+    const asked = await lab.capture('outsider', 'eth0', `ether src ${mac} and (arp or icmp6)`);
+    await until(
+      () => asked.seen > 0,
+      () => daemons[1]?.output.slice(-3000),
+      20_000,
+    );
+    await asked.stop();
     for (const family of [4, 6] as const) {
       const address = parseAddress(at.reserved[family]);
       assert.ok(address);
       const filter = family === 4 ? 'arp[14:4] = 0xc0a80c63' : 'icmp6 and ip6[40] = 136 and ip6[60:4] = 0x00000099';
       const answers = await lab.capture('outsider', 'eth0', `ether src ${mac} and ether[0] & 1 != 0 and ${filter}`);
       claim(address);
-      await sleep(500);
-      const seen = await answers.stop();
-      assert.ok(seen.length > 0, `no answer for ${address.text}: ${daemons[1]?.output.slice(-3000)}`);
+      await until(
+        () => answers.seen > 0,
+        () => [address.text, daemons[1]?.output.slice(-3000)],
+        5000,
+      );
+      await answers.stop();
       await sleep(1000);
     }
     const link = await lab.run('extra', 'ip', ['-br', 'link', 'show', 'net1']);
     assert.match(link, /UP/);
     const client = await lab.agent('node2');
     assert.equal(await client.reach('tcp', successor.pod[4], 8080), `${at.reserved[4]} ${at.web[4]} 80`);
-  }).timeout(30_000);
+  }).timeout(60_000);
 
   /** A machine outside says that an address is its own, as a router does that knows no better. */
   function claim(address: Address): void {
