@@ -49,7 +49,16 @@ export interface RouterNamesParts {
 const resolvConfPath = '/etc/resolv.conf';
 
 /** Milliseconds. */
-const times = { combine: 20, retry: 1000, write: 1000, rewrite: 30_000, servers: 5000, prepare: 1800, lease: 60_000 };
+const times = {
+  combine: 20,
+  retry: 1000,
+  write: 1000,
+  rewrite: 30_000,
+  servers: 5000,
+  ownAddresses: 2000,
+  prepare: 1800,
+  lease: 60_000,
+};
 
 /**
  * Keeps the DNS names of this node's routers up to date: resolves them, and applies new addresses to running routers as
@@ -84,7 +93,11 @@ export class RouterNames {
       parts.metrics.nameQueries.inc({ outcome: lookup.kind });
       return lookup;
     };
-    this.#resolver = new NameResolver(settings, { lookUp, ownAddresses, changed: (names) => this.#hear(names) });
+    this.#resolver = new NameResolver(settings, {
+      lookUp,
+      ownAddresses: followOwnAddresses(),
+      changed: (names) => this.#hear(names),
+    });
     this.#server = new NameServer({
       resolver: this.#resolver,
       allowedNetworks: settings.policy.allowedNetworks,
@@ -348,12 +361,23 @@ function placeOf({ pod, id, link }: AttachmentState): Readonly<Record<string, st
   return { pod: pod === undefined ? id.containerId : `${pod.namespace}/${pod.name}`, interface: link };
 }
 
-function ownAddresses(): ReadonlySet<string> {
-  return new Set(
-    Object.values(networkInterfaces())
-      .flat()
-      .flatMap((one) => one?.address.replace(/%.*$/, '') ?? []),
-  );
+/**
+ * Returns a function that lists this node's addresses, at most once every two seconds: a node with a hundred routers has
+ * hundreds of interfaces, and every answer is compared with them.
+ */
+function followOwnAddresses(): () => ReadonlySet<string> {
+  let addresses: ReadonlySet<string> = new Set();
+  let readAt = Number.NEGATIVE_INFINITY;
+  return () => {
+    if (performance.now() - readAt < times.ownAddresses) return addresses;
+    readAt = performance.now();
+    addresses = new Set(
+      Object.values(networkInterfaces())
+        .flat()
+        .flatMap((one) => one?.address.replace(/%.*$/, '') ?? []),
+    );
+    return addresses;
+  };
 }
 
 /** Returns a function that reads the node's DNS servers when a name is resolved, at most once every few seconds. */
