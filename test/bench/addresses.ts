@@ -122,7 +122,7 @@ export async function benchAddresses(): Promise<string> {
   const contestants = [ours, keepalivedEach(1), keepalivedEach(0.3)];
   const rows = new Map<string, string[]>(events.map(([name]) => [name, [name]]));
   for (const contestant of contestants) {
-    // Nodes of its own: rules and addresses of the one before would remain.
+    // Separate nodes: rules and addresses of the previous program would remain.
     const lab = new AddressLab();
     await lab.up();
     try {
