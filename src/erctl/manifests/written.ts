@@ -1,4 +1,4 @@
-import type { formatProblem, Parsed, Problem } from '../../base/model/problem.ts';
+import type { Parsed, Problem } from '../../base/model/problem.ts';
 import { isRecord } from '../../base/read/shape.ts';
 import { showValue } from '../../base/read/show-value.ts';
 import { supportedVersions } from '../../egress/api/cni-version.ts';
@@ -181,7 +181,7 @@ function readForAgent(document: Record<string, unknown>, title: string): Written
   };
 }
 
-/** A field, its value if there is one, and the cure, as {@link formatProblem} joins them. */
+/** A field, its value if there is one, and the cure, as messages of statuses join them. */
 const problemText = /^(spec[^\s:]*)(?: ("(?:[^"\\]|\\.)*"|\S+))?: (.+)$/s;
 
 /** Returns why the agent would not serve an object of the Gateway API, or parts of it, whatever the cluster contains. */
