@@ -132,7 +132,7 @@ export async function startDaemon(
     },
     ports,
   );
-  const { plane: http, gateways: sites } = opened ?? {};
+  const { plane: http, gateways: sites, listenerRules } = opened ?? {};
   const httpMetrics = http && new HttpMetrics(metrics.registry, options.http?.serverThreshold ?? 0);
   const agent: IngressAgent = new IngressAgent({
     source,
@@ -217,7 +217,9 @@ export async function startDaemon(
       if (removes && isOwner) log.info({}, 'Removing the rules');
       // First, so that other nodes take over while this one still serves.
       if (isOwner) await keeper.stop(removes);
-      await Promise.all([agent.stop(removes, isOwner), lease?.release()]);
+      // Planes that have stopped apply nothing any more.
+      const removeListeners = async (): Promise<void> => void (removes && isOwner && listenerRules?.remove());
+      await Promise.all([agent.stop(removes, isOwner), removeListeners(), lease?.release()]);
       await roster?.close(removes);
       await share?.close();
     },
@@ -237,13 +239,19 @@ function describeServing({ manifests, ports, http, stats }: AgentOptions): Reado
   };
 }
 
+interface OpenedHttp {
+  readonly plane: HttpPlane;
+  readonly gateways?: GatewaySites;
+  readonly listenerRules?: ListenerRules;
+}
+
 /** A dry run starts no HAProxy, and without one only claims of ports can be decided. */
 function openHttp(
   { http, dryRun, ports }: AgentOptions,
   parts: Omit<HttpParts, 'certificate' | 'sources' | 'listenerRules'>,
   views: Pick<GatewaySiteSettings, 'addresses' | 'sitePorts'>,
   owner: Pick<PortPlane, 'isOwner' | 'duringOwnChange'>,
-): { readonly plane: HttpPlane; readonly gateways?: GatewaySites } | undefined {
+): OpenedHttp | undefined {
   if (http === undefined || dryRun) return undefined;
   const certificate = new DefaultCertificate(http.certificate);
   const className = http.settings.policy.gatewayClass;
@@ -259,7 +267,11 @@ function openHttp(
     certificate,
     ...(listenerRules !== undefined && { listenerRules }),
   });
-  return { plane, ...(gateways !== undefined && { gateways }) };
+  return {
+    plane,
+    ...(gateways !== undefined && { gateways }),
+    ...(listenerRules !== undefined && { listenerRules }),
+  };
 }
 
 async function reportHaproxy({ engine, directory }: HttpPlane): Promise<HaproxyReport> {

@@ -61,12 +61,10 @@ export interface HttpParts {
   readonly listenerRules?: TranslationRules;
 }
 
-/** Applies and removes translations of ports. All throw. */
+/** Applies translations of ports. */
 export interface TranslationRules {
-  /** Does nothing while another agent of this node applies the ports. */
+  /** Does nothing while another agent of this node applies the ports. Throws. */
   apply(translations: readonly Translation[]): void;
-  /** Does nothing while another agent of this node applies the ports. */
-  remove(): void;
 }
 
 /** Changes of objects: none. */
@@ -295,7 +293,6 @@ export class HttpPlane implements DataPlane {
     this.#outage.close();
     this.#parts.secrets.close();
     this.#parts.certificate.close();
-    if (removes) this.#parts.listenerRules?.remove();
     if (!this.#hasStarted && this.#settings.hasContainer === true) return;
     const { shutdownDelay: delay, shutdownTimeout: drain } = this.#settings;
     // The end of the first process in a container ends all others, so HAProxy could not keep serving. Another

@@ -52,10 +52,9 @@ export class ListenerRules {
     this.#installed = wanted;
   }
 
-  /** Removes the table, if this agent is the owner. Throws KernelError. */
+  /** Removes the table. Only for an agent that no other one of the node follows. Throws KernelError. */
   remove(): void {
     this.#installed = undefined;
-    if (!this.#isOwner()) return;
     runNft(['-f', '-'], removeTable(listenerTable(this.#agent)));
   }
 }

@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs';
 import { after, before, describe, it } from 'mocha';
 import { TestAuthority } from '../../../lab/certificates.ts';
 import { HttpNode } from '../../../lab/http-node.ts';
+import { runIn } from '../../../lab/namespaces.ts';
 import { until } from '../../../until.ts';
 import { type Case, checkTraces, describeAnswer, fetchTrace, runCases } from '../k8s-ingress/cases.ts';
 import { ingress, ingressClass } from '../k8s-ingress/objects.ts';
@@ -244,5 +245,12 @@ describe('Routes, Ingresses and HTTPRoutes at the same ports', () => {
       };
       await until(isSo, () => [name, last, node.log.slice(-2000)], 20_000);
     }
+  });
+
+  it('leaves no table behind', async () => {
+    const list = () => runIn('erpr', 'nft', ['list', 'tables']);
+    assert.match(await list(), /ingress-agent-\S+-listeners/);
+    await node.end('SIGTERM');
+    assert.equal(await list(), '');
   });
 });
