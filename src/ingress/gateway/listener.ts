@@ -129,7 +129,7 @@ function readListener(name: string, written: Record<string, unknown>, path: stri
   if (!Object.hasOwn(protocols, word)) return { kind: 'other', name, protocol: word, port };
   const protocol = protocols[word as ProtocolName];
   const allowed = readAllowed(written.allowedRoutes, (place, value, cure) =>
-    refuse(`allowedRoutes.${place}`, value, cure),
+    refuse(`allowedRoutes${place}`, value, cure),
   );
   if ('problem' in allowed) return allowed;
   const { namespaces, kinds } = allowed;
@@ -198,14 +198,18 @@ function readAllowed(
   written: unknown,
   refuse: (place: string, value: unknown, cure: string) => Unreadable,
 ): { readonly namespaces: AllowedNamespaces; readonly kinds: readonly RouteKind[] } | Unreadable {
-  const { namespaces, kinds } = isRecord(written) ? written : {};
-  const { from, selector } = isRecord(namespaces) ? namespaces : {};
+  // An unreadable restriction must not become the default, which may admit more.
+  if (!isAbsent(written) && !isRecord(written)) return refuse('', written, 'must be an object');
+  const { namespaces, kinds } = written ?? {};
+  if (!isAbsent(namespaces) && !isRecord(namespaces)) return refuse('.namespaces', namespaces, 'must be an object');
+  if (!isAbsent(kinds) && !Array.isArray(kinds)) return refuse('.kinds', kinds, 'must be a list of kinds of routes');
+  const { from, selector } = namespaces ?? {};
   const read = readNamespaces(from ?? 'Same', selector);
-  if (read === 'from') return refuse('namespaces.from', from, 'must be Same, All, Selector or None');
-  if (read === 'selector') return refuse('namespaces.selector', selector, 'must be a label selector');
+  if (read === 'from') return refuse('.namespaces.from', from, 'must be Same, All, Selector or None');
+  if (read === 'selector') return refuse('.namespaces.selector', selector, 'must be a label selector');
   return {
     namespaces: read,
-    kinds: (Array.isArray(kinds) ? kinds : []).map((one): RouteKind => {
+    kinds: ((kinds ?? []) as readonly unknown[]).map((one): RouteKind => {
       const { group, kind } = isRecord(one) ? one : {};
       return { group: typeof group === 'string' ? group : gatewayGroup, kind: typeof kind === 'string' ? kind : '' };
     }),
