@@ -3,7 +3,7 @@ import { configMapKey, type ReferenceChecks } from '../intent/references.ts';
 import type { AuthorityRef } from './backend-tls-policy.ts';
 import type { ClientValidation } from './frontend-validation.ts';
 import type { Gateway } from './gateway.ts';
-import { isReferenceGranted, type ReferenceGrant } from './reference-grant.ts';
+import { findMissingGrant, isReferenceGranted, type ReferenceGrant } from './reference-grant.ts';
 import type { Refusal } from './refusal.ts';
 
 /** The decision about client certificates on one port. */
@@ -67,10 +67,8 @@ function checkRef(
     return { state: 'invalid', reason, message: refusal?.message ?? path };
   }
   const from = { kind: 'Gateway', namespace: meta.namespace };
-  if (!isReferenceGranted(grants, from, { kind: 'ConfigMap', namespace, name })) {
-    const message = `${path}: no ReferenceGrant of namespace ${namespace} allows ConfigMap ${name}`;
-    return { state: 'invalid', reason: 'RefNotPermitted', message };
-  }
+  const missing = findMissingGrant(grants, from, { kind: 'ConfigMap', namespace, name }, path);
+  if (missing !== undefined) return { state: 'invalid', ...missing };
   if (checks === undefined) return { state: 'valid', pem: '' };
   const read = checks.authorities(`${namespace}/${name}`, path);
   return read.state === 'invalid' ? { ...read, reason: 'InvalidCACertificateRef' } : read;
