@@ -6,7 +6,7 @@ import type { ClientAuthorities, Gateways, TlsName, VirtualHost } from '../hapro
 import type { ListenerId, SiteListener } from '../intent/listener.ts';
 import type { SiteRequest } from '../intent/site-request.ts';
 import type { CertificateBook } from './certificate-book.ts';
-import { covers, makeHost, type NameRules, sortRules } from './gateway-hosts.ts';
+import { covers, listAbove, makeHost, type NameRules, sortRules } from './gateway-hosts.ts';
 import { GatewayOutcomes } from './gateway-outcomes.ts';
 import { findPlaces, type Place, type Places, patternOf } from './gateway-places.ts';
 import { type GatewayPlan, type ListenerVerdict, noGatewayPlan, type RefusedAtListener } from './gateway-plan.ts';
@@ -180,9 +180,12 @@ export class GatewayPlanner {
   /** Updates a virtual host and returns its key. */
   #planHost(place: Place, pattern: string): string {
     const key = `${place.name}|${pattern}`;
-    const isListed = [...place.listeners.values()].some(
-      (one) => !isForConnections(one) && (patternOf(one) === pattern || this.#rules.get(one.id)?.has(pattern) === true),
-    );
+    // Requests have only names that their listener covers.
+    const isListed = listAbove(pattern).some((name) => {
+      const one = place.listeners.get(name);
+      if (one === undefined || isForConnections(one)) return false;
+      return name === pattern || this.#rules.get(one.id)?.has(pattern) === true;
+    });
     const host = isListed
       ? makeHost(
           place,

@@ -4,7 +4,7 @@ import type { TlsName } from '../haproxy/rule.ts';
 import type { ListenerId, SiteListener } from '../intent/listener.ts';
 import type { KeyPair } from './certificate.ts';
 import type { CertificateBook } from './certificate-book.ts';
-import { bySpecificity } from './gateway-hosts.ts';
+import { bySpecificity, findOwner } from './gateway-hosts.ts';
 import { type Place, patternOf } from './gateway-places.ts';
 import type { InnerScope } from './inner-scopes.ts';
 
@@ -130,10 +130,7 @@ function listBackendNames(
   listener: SiteListener,
   backendsOf: (listener: SiteListener) => ReadonlyMap<string, string>,
 ): readonly TlsName[] {
-  return [...backendsOf(listener)].flatMap(([pattern, backend]): TlsName[] => {
-    const owner = [...place.listeners.keys()]
-      .filter((own) => own === '*' || isWithin(pattern, own))
-      .sort(bySpecificity)[0];
-    return owner === patternOf(listener) ? [{ key: `${place.name}|${pattern}`, to: { backend } }] : [];
-  });
+  return [...backendsOf(listener)].flatMap(([pattern, backend]): TlsName[] =>
+    findOwner(place, pattern) === listener ? [{ key: `${place.name}|${pattern}`, to: { backend } }] : [],
+  );
 }
