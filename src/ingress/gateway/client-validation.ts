@@ -17,7 +17,10 @@ export interface DecidedValidation {
 }
 
 /** Returns the setting for HTTPS listeners on a port. */
-function validationOf({ clientValidation }: Gateway, port: number): ClientValidation | undefined {
+function validationOf(
+  { clientValidation }: Pick<Gateway, 'clientValidation'>,
+  port: number,
+): ClientValidation | undefined {
   if (clientValidation === undefined) return undefined;
   const { perPort, usual } = clientValidation;
   return perPort.has(port) ? perPort.get(port) : usual;
@@ -29,7 +32,7 @@ function validationOf({ clientValidation }: Gateway, port: number): ClientValida
  * @param checks absent: the content of ConfigMaps is not checked
  */
 export function decideValidation(
-  gateway: Gateway,
+  gateway: Pick<Gateway, 'meta' | 'clientValidation'>,
   port: number,
   grants: readonly ReferenceGrant[],
   checks: ReferenceChecks | undefined,
@@ -57,7 +60,7 @@ type CheckedRef =
   | ({ readonly state: 'invalid' } & NonNullable<DecidedValidation['unresolved']>);
 
 function checkRef(
-  { meta }: Gateway,
+  { meta }: Pick<Gateway, 'meta'>,
   { path, namespace, name, refusal }: AuthorityRef,
   grants: readonly ReferenceGrant[],
   checks: ReferenceChecks | undefined,

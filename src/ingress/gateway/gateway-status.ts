@@ -5,7 +5,7 @@ import type { Attachment, ParentDecision } from './attachment.ts';
 import { attachRoute } from './attachment.ts';
 import type { BackendTlsPolicies } from './backend-tls.ts';
 import type { ClientCertificate } from './client-certificate.ts';
-import { type ConditionDraft, no, yes } from './conditions.ts';
+import { type ConditionDraft, no, parametersCure, yes } from './conditions.ts';
 import {
   type DecidedGateway,
   type DecidedGateways,
@@ -241,11 +241,7 @@ function reportClasses({ classes, className, servesSites }: GatewayContext): Rea
 
 function reportClass({ meta, hasParameters }: GatewayClass, servesSites: boolean): GatewayClassReport {
   const accepted = hasParameters
-    ? no(
-        'Accepted',
-        'InvalidParameters',
-        'spec.parametersRef: must be absent, because this controller has no parameters',
-      )
+    ? no('Accepted', 'InvalidParameters', `spec.parametersRef: ${parametersCure}`)
     : yes('Accepted', 'Accepted', '');
   return {
     uid: meta.uid,

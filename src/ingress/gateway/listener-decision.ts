@@ -63,13 +63,16 @@ interface ReadHolder extends ListenerHolder {
   readonly listeners: readonly ListenerReading[];
 }
 
+/** The Gateway of the listeners, as far as it validates clients. */
+type Validated = Pick<Gateway, 'meta' | 'clientValidation'>;
+
 /**
  * Decides about the listeners of a Gateway or ListenerSet, in the order of its spec, without regard to those of other
  * objects.
  */
 export function decideListeners(
   holder: ReadHolder,
-  gateway: Gateway,
+  gateway: Validated,
   context: ListenerContext,
 ): readonly ListenerDecision[] {
   const usable = new ListenerIndex(holder.listeners.flatMap((reading) => listenerOf(reading, context) ?? []));
@@ -91,7 +94,7 @@ export function decideListeners(
 
 function decideListener(
   holder: ReadHolder,
-  gateway: Gateway,
+  gateway: Validated,
   reading: ListenerReading,
   listener: GatewayListener,
   all: ListenerIndex,

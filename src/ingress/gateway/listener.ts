@@ -60,8 +60,11 @@ export interface CertificateRef {
   readonly refusal?: string;
 }
 
-/** A parsed listener: valid, of an unsupported protocol, or invalid. */
-export type ListenerReading =
+/** A parsed listener. `path` is its place in the object. */
+export type ListenerReading = ReadListener & { readonly path: string };
+
+/** A listener that is valid, of an unsupported protocol, or invalid. */
+type ReadListener =
   | { readonly kind: 'l4'; readonly listener: L4Listener }
   | { readonly kind: 'l7'; readonly listener: L7Listener }
   /** An unsupported protocol. */
@@ -93,7 +96,7 @@ export function readListeners(written: readonly unknown[], home: string): ReadLi
       const value = showValue(isRecord(one) ? name : one);
       problems.push(`${path}.name ${value}: must be lower-case letters, digits, "-" and "."`);
     } else if (listeners.has(name)) problems.push(`${path}.name ${showValue(name)}: must be unique`);
-    else listeners.set(name, readListener(name, one, path, home));
+    else listeners.set(name, { ...readListener(name, one, path, home), path });
   }
   return { listeners: [...listeners.values()], problems };
 }
@@ -109,7 +112,7 @@ type ProtocolName = keyof typeof protocols;
 /** Supported protocols, for messages. */
 export const protocolCure = 'must be HTTP, HTTPS, TLS, TCP or UDP';
 
-function readListener(name: string, written: Record<string, unknown>, path: string, home: string): ListenerReading {
+function readListener(name: string, written: Record<string, unknown>, path: string, home: string): ReadListener {
   const { port, protocol: word } = written;
   const refuse = (
     place: string,
@@ -147,7 +150,7 @@ function readListener(name: string, written: Record<string, unknown>, path: stri
   return 'problem' in tls ? tls : { kind: 'l7', listener: { ...named, tls } };
 }
 
-type Unreadable = Extract<ListenerReading, { readonly kind: 'unreadable' }>;
+type Unreadable = Extract<ReadListener, { readonly kind: 'unreadable' }>;
 type Refuse = (place: string, value: unknown, cure: string, reason?: 'Invalid' | 'UnsupportedValue') => Unreadable;
 
 function readTls(

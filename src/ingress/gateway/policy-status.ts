@@ -81,7 +81,7 @@ function describePolicy({ refusal, unresolved, lost }: DecidedPolicy): readonly 
       ? yes('ResolvedRefs', 'ResolvedRefs', '')
       : no('ResolvedRefs', unresolved.reason, unresolved.message);
   if (lost.length > 0) {
-    const message = `another BackendTLSPolicy counts for ${lost.join(', ')}`;
+    const message = `another BackendTLSPolicy takes precedence for Service ${lost.join(', ')}`;
     return [no('Accepted', 'Conflicted', message), resolved];
   }
   if (refusal !== undefined) return [no('Accepted', refusal.reason, refusal.message), resolved];
