@@ -340,7 +340,10 @@ describe('SitePlanner with listeners of Gateways', () => {
         [['own.test'], 1],
       ],
     );
-    const { tlsNames, defaults, inner } = desired.gateway.gateways;
+    const { tlsNames, defaults, inner, owners } = desired.gateway.gateways;
+    // Those who pay for reloads.
+    assert.equal(owners.get(1)?.defaults, 'infra');
+    assert.ok([...desired.certificates.keys()].every((name) => name.startsWith('infra:inner-1:')));
     assert.deepEqual([...inner], [['8443@10.0.0.1', 1]]);
     assert.equal(defaults.get(1), [...desired.certificates.values()].find(({ hosts }) => hosts[0] === 'b.test')?.pem);
     assert.deepEqual(
