@@ -189,7 +189,7 @@ function listRefusals({ value }: ClusterObject): readonly Problem[] {
   const refused = 'refusal' in value && value.refusal !== undefined ? [value.refusal] : [];
   const texts = [
     ...refused.map((one) => (typeof one === 'string' ? one : one.message)),
-    ...('dropped' in value ? value.dropped : []).map((one) => one.replace(/^Dropped Rule: /, '')),
+    ...('dropped' in value ? value.dropped : []),
   ];
   return Array.from(new Set(texts), (text): Problem => {
     const [, path = 'spec', shown = '', cure = text] = problemText.exec(text) ?? [];
