@@ -295,6 +295,9 @@ describe('HTTPRoutes', () => {
     );
     world.update();
     assert.equal(world.conditionsOf('a'), `${good}, PartiallyInvalid True UnsupportedValue`);
+    const [parent] = world.report().routes.HTTPRoute?.get('shop/a')?.parents ?? [];
+    const message = parent?.conditions.find(({ type }) => type === 'PartiallyInvalid')?.message ?? '';
+    assert.match(message, /^Dropped Rule: spec\.rules\[1\]\.filters\[0\]/);
     const [{ demand }] = world.requests as [SiteRequest];
     assert.ok(demand.ok);
     assert.deepEqual(
