@@ -12,6 +12,7 @@ import type { HttpState, Settings } from './model.ts';
 import { listsOf, networksMap, renderNetworksFile } from './networks.ts';
 import { authorityFile, makeSection, renderServer, type Section } from './section.ts';
 import { allShards, sectionIndex, shardOf } from './shards.ts';
+import { renderUsers, usersFile } from './users.ts';
 
 /**
  * Content of a file, or a function that renders it in pieces while it is written, because files of long lists take
@@ -44,6 +45,7 @@ function renderFrame(
     ['conf/00-global.cfg', renderGlobal(settings, place, generation, inForce.layout.hasScript)],
     ['conf/10-defaults.cfg', renderDefaults(settings, inForce.layout.editedHeaders)],
     ['conf/20-frontends.cfg', renderFrontends(settings, loopback)],
+    [usersFile, renderUsers(inForce.layout.users)],
   ];
 }
 

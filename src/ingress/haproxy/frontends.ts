@@ -123,6 +123,10 @@ backend be_no_sni from tcp
 # Sends to https; here, so that refused clients are refused first.
 backend redirect from http
 
+# The access rules of a path are not in force.
+backend closed from base
+  http-request deny deny_status 503
+
 # No Route fits.
 backend openshift_default from base
   http-request deny deny_status ${own ? 404 : 503}

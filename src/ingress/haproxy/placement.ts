@@ -82,7 +82,7 @@ class Placement {
   }
 
   result(): Placed {
-    const { authorities, editedHeaders, hasScript } = this.#before.layout;
+    const { authorities, editedHeaders, users, hasScript } = this.#before.layout;
     const layout: Layout = {
       sections: this.#sections.finish(),
       spares: this.#spares,
@@ -91,6 +91,7 @@ class Placement {
       tenancies: this.#tenancies,
       authorities,
       editedHeaders,
+      users,
       hasScript,
     };
     return { backends: this.#backends.finish(), layout, rerouted: this.#rerouted };
@@ -137,12 +138,12 @@ class Placement {
 
   /**
    * Lets a backend wait for a reload in its previous form. If that form would send requests to servers that the new one
-   * does not trust, they get 503 instead.
+   * does not trust, or requests that the new one does not admit, they get 503 instead.
    */
   #hold(cause: ReloadCause, id: string, backend: Backend): void {
     this.#wait(cause, id);
     const old = this.#before.state.backends.get(id);
-    if (old !== undefined && verifiesMore(old, backend)) this.remove(id);
+    if (old !== undefined && (verifiesMore(old, backend) || admitsLess(old, backend))) this.remove(id);
   }
 
   /** Moves a backend to a spare section. */
@@ -231,6 +232,14 @@ function verifiesMore(before: Backend, now: Backend): boolean {
 /** Returns whether the limits of a backend's own section differ that HAProxy reads only when it starts. */
 function hasOtherTimes(before: Backend, now: Backend, settings: Settings): boolean {
   return !isDeepStrictEqual(connectLines(before, settings), connectLines(now, settings));
+}
+
+/**
+ * Returns whether a backend demands a login and did not before, or has been closed. A changed list of users takes effect
+ * with the reload.
+ */
+function admitsLess({ http: before }: Backend, { http: now, servers }: Backend): boolean {
+  return before?.login === undefined ? now?.login !== undefined : servers.length === 0;
 }
 
 /** Returns whether a route of a backend has changed: its own, or one to https. */

@@ -146,6 +146,8 @@ function makeHttp(
     ...(redirect !== undefined && closed === undefined && { redirect: makeRedirect(redirect) }),
     ...(cors !== undefined && { cors }),
     ...(access.bodySize !== undefined && { bodySize: access.bodySize }),
+    ...(access.login !== undefined &&
+      closed === undefined && { login: { realm: access.login.realm, users: access.login.users } }),
     ...(forwarded !== undefined && { forwarded }),
     ...(rewrite !== undefined && { rewrite }),
     ...(rewriteHost !== undefined && { rewriteHost }),

@@ -1,8 +1,7 @@
-import { hash } from 'node:crypto';
 import { parentOf } from '../claims/host.ts';
 import type { Backend, GuardedPath, PathGuard, Site, SiteGuard } from '../haproxy/model.ts';
 import { guardEntries, mark, noRules } from '../haproxy/paths.ts';
-import type { AccessRules } from '../intent/site-request.ts';
+import { nameRules } from './rule-name.ts';
 import type { ServedSite } from './served-site.ts';
 import { nameOf } from './sites.ts';
 
@@ -37,7 +36,7 @@ export class PathGuards {
 
   #guard(site: ServedSite, guard: SiteGuard | undefined): ServedSite {
     if (guard === undefined) return site;
-    const rules = nameRules(site.demand.access);
+    const rules = nameRules(site.demand);
     const own = { host: nameOf(site), isCaseless: guard.isCaseless, ...(rules !== undefined && { rules }) };
     return { ...site, backends: site.backends.map((backend) => this.#guardBackend(backend, own)) };
   }
@@ -55,24 +54,17 @@ export class PathGuards {
 
 /** Returns whether clients could avoid the access rules of a path by spelling it differently. */
 function differ(sites: readonly ServedSite[], above: readonly ServedSite[]): boolean {
-  if (!sites.some(({ demand }) => demand.spelling !== undefined && nameRules(demand.access) !== undefined))
-    return false;
-  return new Set([...sites, ...above].map(({ demand }) => nameRules(demand.access))).size > 1;
+  if (!sites.some(({ demand }) => demand.spelling !== undefined && nameRules(demand) !== undefined)) return false;
+  return new Set([...sites, ...above].map(({ demand }) => nameRules(demand))).size > 1;
 }
 
 function makeGuard(sites: readonly ServedSite[]): SiteGuard {
   return { isCaseless: sites.some(({ demand }) => demand.spelling === 'caseless'), paths: sites.flatMap(listPaths) };
 }
 
-/** Returns a name of the rules that decide who may use a path. Equal rules have the same name. */
-function nameRules({ allowed, denied }: AccessRules): string | undefined {
-  if (allowed === undefined && denied === undefined) return undefined;
-  return hash('sha1', JSON.stringify([allowed, denied])).slice(0, 16);
-}
-
-function listPaths({ demand: { matches, access } }: ServedSite): readonly GuardedPath[] {
-  const rules = nameRules(access);
-  return matches.map(({ path, covers }): GuardedPath => {
+function listPaths({ demand }: ServedSite): readonly GuardedPath[] {
+  const rules = nameRules(demand);
+  return demand.matches.map(({ path, covers }): GuardedPath => {
     const named = rules !== undefined && { rules };
     if (covers !== undefined && rules !== undefined) return { path: covers, type: 'text', ...named };
     if (path.type === 'exact') return { path: path.value, type: 'exact', ...named };
