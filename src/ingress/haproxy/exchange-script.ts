@@ -18,8 +18,8 @@ export const mirrorLimits = {
  *
  * - `txn.deadline`: milliseconds after which an exchange ends at its next byte. Silence is limited by HAProxy's timeout.
  *   An error is the only way of a Lua filter to end a response that has begun; HAProxy prints it.
- * - `txn.mirrors`: `TENANT NUMERATOR/DENOMINATOR=SERVER,SERVER …`, servers that get copies of requests as they go to the
- *   server. The copy is sent by a task of its own after the request has been forwarded, so a mirror neither delays nor
+ * - `txn.mirrors`: `TENANT NUMERATOR/DENOMINATOR;OPTION=SERVER,SERVER …`, servers that get copies of requests as they go
+ *   to the server. Options are another host (`host:NAME`), `bodiless`, and `original`: path and query in `txn.original`. The copy is sent by a task of its own after the request has been forwarded, so a mirror neither delays nor
  *   fails a request. Beyond the limits there is no copy.
  */
 export const exchangeScript = `-- The filter of sections that mirror requests or limit the duration of exchanges.
@@ -58,14 +58,19 @@ local function choose(txn, mirrors)
   local section = txn.f:be_name()
   local chosen = {}
   local number = 0
-  for numerator, denominator, servers in mirrors:gmatch(" (%d+)/(%d+)=(%S+)") do
+  for numerator, denominator, options, servers in mirrors:gmatch(" (%d+)/(%d+)([^= ]*)=(%S+)") do
     number = number + 1
     if math.random(tonumber(denominator)) <= tonumber(numerator) then
       local list = {}
       for server in servers:gmatch("[^,]+") do list[#list + 1] = server end
       local key = section .. " " .. number
       turns[key] = (turns[key] or math.random(0, 255)) + 1
-      chosen[#chosen + 1] = list[turns[key] % #list + 1]
+      chosen[#chosen + 1] = {
+        server = list[turns[key] % #list + 1],
+        host = options:match(";host:([^;]+)"),
+        isBodiless = options:find(";bodiless", 1, true) ~= nil,
+        isOriginal = options:find(";original", 1, true) ~= nil,
+      }
     end
   end
   return chosen
@@ -83,7 +88,12 @@ local function begin(self, txn, message)
     return
   end
   self.tenant = mirrors:match("^%S+")
-  local lines = { txn.f:method() .. " " .. txn.f:pathq() .. " HTTP/1.1", "host: " .. (txn.f:req_fhdr("host") or "") }
+  for _, target in ipairs(self.targets) do
+    local path = target.isOriginal and txn:get_var("txn.original") or txn.f:pathq()
+    local host = target.host or txn.f:req_fhdr("host") or ""
+    target.head = txn.f:method() .. " " .. path .. " HTTP/1.1\\r\\nhost: " .. host .. "\\r\\n"
+  end
+  local lines = {}
   for name, values in pairs(headers) do
     if not own[name] then
       for index = 0, #values do lines[#lines + 1] = name .. ": " .. values[index] end
@@ -144,10 +154,13 @@ function Exchange:http_end(txn, message)
   if self.lines == nil or message.channel:is_resp() then return end
   local lines = self.lines
   self.lines = nil
-  if self.size > 0 or self.hasBody then lines[#lines + 1] = "content-length: " .. self.size end
-  lines[#lines + 1] = "connection: close\\r\\n\\r\\n"
-  local text = table.concat(lines, "\\r\\n") .. table.concat(self.parts)
-  for _, server in ipairs(self.targets) do copy(server, self.tenant, text) end
+  lines[#lines + 1] = "connection: close\\r\\n"
+  local rest = table.concat(lines, "\\r\\n")
+  local length = (self.size > 0 or self.hasBody) and "content-length: " .. self.size .. "\\r\\n" or ""
+  local whole = rest .. length .. "\\r\\n" .. table.concat(self.parts)
+  for _, target in ipairs(self.targets) do
+    copy(target.server, self.tenant, target.head .. (target.isBodiless and rest .. "\\r\\n" or whole))
+  end
 end
 
 core.register_filter("exchange", Exchange, function(class)
