@@ -9,7 +9,7 @@ import { readIngressAnnotations } from './annotations.ts';
 import { translateTls } from './hosts.ts';
 import type { Ingress, IngressPath, IngressSpec } from './ingress.ts';
 import { makeFilters, makeGroup } from './parts.ts';
-import { planPath } from './paths.ts';
+import { planPaths } from './paths.ts';
 import type { Peers } from './peers.ts';
 import type { Finding, IngressSettings } from './settings.ts';
 
@@ -117,7 +117,9 @@ function translateHost(
   const add: Add = (path, filters, group, covers) => {
     const place = placeOf(path);
     if (matches.some((one) => placeOf(one.path) === place)) return;
-    const key = JSON.stringify([filters, group]);
+    // A backend replaces one prefix.
+    const prefix = filters.rewritePath?.type === 'prefix' ? path.value : undefined;
+    const key = JSON.stringify([filters, group, prefix]);
     const known = keys.indexOf(key);
     if (known < 0) {
       groups.push(group);
@@ -185,8 +187,8 @@ function addPaths(
   if (appRoot !== undefined && !passthrough && peers.ownerOf(host, '=/') === undefined) {
     add({ type: 'exact', value: '/' }, makeFilters({ redirect: { path: appRoot, status: 302 } }), { shares: [] });
   }
-  for (const path of paths) {
-    const plan = planPath(path, settings);
+  const planned = paths.flatMap((path) => planPaths(path, settings).map((plan) => ({ path, plan })));
+  for (const { path, plan } of planned) {
     if (plan.finding !== undefined && !findings.some((one) => one.subject === plan.finding?.subject)) {
       findings.push(plan.finding);
     }
