@@ -4,7 +4,7 @@ import { defaultListener } from '../intent/listener.ts';
 import type { Match } from '../intent/match.ts';
 import type { UsersState } from '../intent/references.ts';
 import type { SiteDemand, SiteFields, SiteOwner, SiteRequest } from '../intent/site-request.ts';
-import { nginxPrefix } from './annotation-reader.ts';
+import { isAccessRule, nginxPrefix } from './annotation-reader.ts';
 import { readIngressAnnotations } from './annotations.ts';
 import { translateTls } from './hosts.ts';
 import type { Ingress, IngressPath, IngressSpec } from './ingress.ts';
@@ -195,7 +195,7 @@ function addPaths(
     const place = placeOf(plan.match);
     if (plan.isUnservable === true) {
       // Requests for this path must not reach a server without the access rules of this Ingress.
-      if (hasAccessRules(settings)) add(plan.match, makeFilters({}), { shares: [] }, plan.covers);
+      if (hasAccessRules({ settings, findings })) add(plan.match, makeFilters({}), { shares: [] }, plan.covers);
       continue;
     }
     const owner = peers.ownerOf(host, place);
@@ -218,9 +218,11 @@ function addPaths(
   }
 }
 
-/** Returns whether the Ingress has rules without which its paths must not be served. */
-export function hasAccessRules({ allowed, denied, login }: IngressSettings): boolean {
-  return allowed !== undefined || denied !== undefined || login !== undefined;
+/** Returns whether an Ingress has rules without which its paths must not be served, known to this router or not. */
+export function hasAccessRules({ settings, findings }: Pick<ReadIngress, 'settings' | 'findings'>): boolean {
+  const { allowed, denied, login } = settings;
+  if (allowed !== undefined || denied !== undefined || login !== undefined) return true;
+  return findings.some(({ outcome, subject }) => outcome === 'closed' && isAccessRule(subject));
 }
 
 /** Returns what does not work about the users of an Ingress. */

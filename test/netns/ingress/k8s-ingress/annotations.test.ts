@@ -220,6 +220,7 @@ const cases: readonly Case[] = [
   ['no unknown rule about access', 'http', 'typo.test', '/', '503'],
   ['the open part of a host', 'http', 'mixed.test', '/', '200 one /'],
   ['no guarded part of it', 'http', 'mixed.test', '/admin/x', '503'],
+  ['no guarded path that cannot be expressed', 'http', 'mixed.test', '/ab/x', '403'],
   ['no listed path that cannot be expressed', 'http', 'mixed.test', '/private/a', '503', from],
   ['an Ingress with settings of nginx', 'http', 'tuned.test', '/', '200 one /'],
   ['an Ingress with a missing function', 'http', 'mirror.test', '/', '200 one /'],
