@@ -1,5 +1,5 @@
 import { notApplied, type Verdict } from '../intent/plane.ts';
-import type { Service } from '../objects/service.ts';
+import { isHttp2, type Service } from '../objects/service.ts';
 import type { Attachment, ParentDecision } from './attachment.ts';
 import type { BackendTlsPolicies } from './backend-tls.ts';
 import { type ConditionDraft, no, yes } from './conditions.ts';
@@ -79,11 +79,6 @@ function reasonOf({ reason }: Verdict): string {
   return reason === undefined || reason === 'ExtendedValidationFailed' ? 'UnsupportedValue' : reason;
 }
 
-/** Returns whether endpoints speak only HTTP/2, which mirrors cannot be sent. */
-function isHttp2(appProtocol: string | undefined): boolean {
-  return appProtocol === 'h2c' || appProtocol === 'kubernetes.io/h2c';
-}
-
 /** Values of `appProtocol` that require TLS to the endpoints, which only a BackendTLSPolicy provides. */
 const encrypted: ReadonlySet<string> = new Set(['https', 'kubernetes.io/wss', 'wss', 'tls', 'grpcs']);
 
@@ -127,5 +122,7 @@ function describeDropped(
 ): readonly ConditionDraft[] {
   const isRefused = refusal !== undefined || decisions.every((one) => one.refusal !== undefined);
   if (dropped.length === 0 || isRefused) return [];
-  return [yes('PartiallyInvalid', 'UnsupportedValue', dropped.slice(0, 3).join('; '))];
+  // The API requires this prefix.
+  const messages = dropped.slice(0, 3).map((one) => `Dropped Rule: ${one}`);
+  return [yes('PartiallyInvalid', 'UnsupportedValue', messages.join('; '))];
 }

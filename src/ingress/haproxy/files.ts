@@ -137,14 +137,15 @@ export function renderCertificateLists({ state }: InForce): Map<string, string> 
 }
 
 /** Returns the default certificates of inner frontends by file. */
-export function defaultCertificates({ settings, gateways }: HttpState): Map<string, string> {
-  const numbers = settings.gateways === undefined ? [] : innerNumbers(settings.gateways);
-  return new Map(
-    numbers.map((number) => [
-      innerFiles(number).certificate,
-      gateways.defaults.get(number) ?? settings.tls.defaultCertificate,
-    ]),
-  );
+function defaultCertificates(state: HttpState): Map<string, string> {
+  const { gateways } = state.settings;
+  const numbers = gateways === undefined ? [] : innerNumbers(gateways);
+  return new Map(numbers.map((number) => [innerFiles(number).certificate, innerDefault(state, number)]));
+}
+
+/** Returns the default certificate of an inner frontend. */
+export function innerDefault({ settings, gateways }: Pick<HttpState, 'settings' | 'gateways'>, number: number): string {
+  return gateways.defaults.get(number) ?? settings.tls.defaultCertificate;
 }
 
 /** Returns the authorities of frontends that verify client certificates. An unused one has some authority, too. */

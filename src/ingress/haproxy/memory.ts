@@ -134,6 +134,8 @@ export async function recall(folder: string): Promise<InForce | undefined> {
         ports: new Map(main.gateways.ports),
         inner: new Map(main.gateways.inner),
         clients: new Map(main.gateways.clients),
+        // Only desired states need them.
+        owners: new Map(),
         endedNames: new Map(main.gateways.endedNames.map((name) => [name.key, name])),
         defaults: await recallDefaults(main.settings, pem, defaultCertificate),
       },

@@ -298,7 +298,7 @@ export type HeaderAction =
   | { readonly action: 'set'; readonly name: string; readonly value: string }
   | { readonly action: 'delete'; readonly name: string };
 
-/** Changes of headers. A name has one of them. */
+/** Changes of headers. A name has one of them, but Set-Cookie may be set once and added twice. */
 export interface HeaderEdits {
   readonly set: readonly { readonly name: string; readonly value: string }[];
   readonly add: readonly { readonly name: string; readonly value: string }[];

@@ -1,9 +1,10 @@
 import { isDeepStrictEqual } from 'node:util';
 import { changedKeys, MapDraft } from '../../base/model/layered-map.ts';
 import { backendEntries } from './entries.ts';
+import { connectLines } from './exchange.ts';
 import { listEditedNames } from './header-edits.ts';
 import { chooseSpare, type InForce, type Layout, type Tenancy } from './layout.ts';
-import type { Backend } from './model.ts';
+import type { Backend, Settings } from './model.ts';
 import { routeOf } from './route.ts';
 import { listAuthorities, makeSection, type Section, type ServerLine, spareShapes } from './section.ts';
 import { diffEntries, type ReloadCause, type Steps, type Wait } from './steps.ts';
@@ -111,13 +112,14 @@ class Placement {
       return;
     }
     if (listEditedNames(backend).some((name) => !this.#before.layout.editedHeaders.has(name))) {
-      this.#wait('header', id);
+      this.#hold('header', id, backend);
       return;
     }
     if (old !== undefined && section !== undefined && old.owner === backend.owner) {
       const last = makeSection(old, this.#before.state.authorities, section === id);
       const next = makeSection(backend, this.#authorities, section === id);
-      if (this.#fitsInPlace(section, last, next)) {
+      const isFixed = section === id && hasOtherTimes(old, backend, this.#before.state.settings);
+      if (!isFixed && this.#fitsInPlace(section, last, next)) {
         this.#backends.set(id, backend);
         this.#changeServers(section, last, next);
         const after = this.#draft();
@@ -225,6 +227,11 @@ class Placement {
 function verifiesMore(before: Backend, now: Backend): boolean {
   const known = new Set(before.servers.map(({ tls }) => JSON.stringify(tls)));
   return now.servers.some(({ tls }) => tls !== undefined && !known.has(JSON.stringify(tls)));
+}
+
+/** Returns whether the limits of a backend's own section differ that HAProxy reads only when it starts. */
+function hasOtherTimes(before: Backend, now: Backend, settings: Settings): boolean {
+  return !isDeepStrictEqual(connectLines(before, settings), connectLines(now, settings));
 }
 
 /**

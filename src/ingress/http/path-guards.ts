@@ -73,8 +73,8 @@ function listPaths({ demand }: ServedSite): readonly GuardedPath[] {
 }
 
 /**
- * Returns why a guarded backend rejects the path of a request, or undefined, as HAProxy decides. Paths that cannot be decoded
- * are compared as they come.
+ * Returns why a guarded backend rejects the path of a request, or undefined, as HAProxy decides: by bytes, and once
+ * more without parameters of segments.
  */
 export function findBreach(
   { sites }: { readonly sites: ReadonlyMap<string, Site> },
@@ -83,30 +83,49 @@ export function findBreach(
   guard: PathGuard | undefined,
 ): string | undefined {
   if (guard === undefined) return undefined;
-  const merged = decode(path).replace(/\/\/+/g, '/');
-  const meant = guard.isCaseless ? merged.toLowerCase() : merged;
-  const why = 'the normalized path has other access rules: 403';
-  if (/\/\.\.?(?:\/|$)/.test(meant) || path.includes('%00')) return why;
+  const decoded = decode(path);
+  if (decoded === undefined) return 'the path contains "%" without two hexadecimal digits: 403';
+  const merged = mergeSlashes(decoded);
+  const meant = guard.isCaseless ? lowerAscii(merged) : merged;
+  if (/\/\.\.?(?:;[^/]*)?(?:\/|$)/.test(meant)) return 'the path contains dot segments: 403';
+  if (/[\0\\]/.test(meant) || meant.includes(markBytes)) return `the path contains NUL, a backslash or "${mark}": 403`;
   const names = guard.host.startsWith('*') ? [host, guard.host] : [guard.host];
-  const rules = names
-    .map((name) => findRules(sites.get(name), `${name}${meant}/${mark}`))
-    .find((one) => one !== undefined);
-  return rules === (guard.rules ?? noRules) ? undefined : why;
+  const spellings = meant.includes(';') ? [meant, mergeSlashes(meant.replace(/;[^/]*/g, ''))] : [meant];
+  const isSame = spellings.every((spelling) => {
+    const rules = names
+      .map((name) => findRules(sites.get(name), `${name}${spelling}/${markBytes}`))
+      .find((one) => one !== undefined);
+    return rules === (guard.rules ?? noRules);
+  });
+  return isSame ? undefined : 'the normalized path has other access rules: 403';
 }
 
 function findRules(site: Site | undefined, asked: string): string | undefined {
   if (site === undefined) return undefined;
   const entries = guardEntries(site);
   const [longest] = [...entries.keys()]
-    .filter((key) => asked.startsWith(key))
+    .filter((key) => asked.startsWith(toBytes(key)))
     .sort((one, other) => other.length - one.length);
   return longest === undefined ? undefined : entries.get(longest);
 }
 
-function decode(path: string): string {
-  try {
-    return decodeURIComponent(path);
-  } catch {
-    return path;
-  }
+/** Returns a text with one character for each of its bytes, as HAProxy compares it. */
+function toBytes(text: string): string {
+  return Buffer.from(text).toString('latin1');
+}
+
+const markBytes = toBytes(mark);
+
+/** Decodes a path once, to one character per byte. Returns undefined if HAProxy cannot decode it. */
+function decode(path: string): string | undefined {
+  if (/%(?![\da-f]{2})/i.test(path)) return undefined;
+  return toBytes(path).replace(/%(..)/g, (_, digits: string) => String.fromCharCode(Number.parseInt(digits, 16)));
+}
+
+function mergeSlashes(path: string): string {
+  return path.replace(/\/\/+/g, '/');
+}
+
+function lowerAscii(path: string): string {
+  return path.replace(/[A-Z]+/g, (letters) => letters.toLowerCase());
 }
