@@ -20,11 +20,12 @@ export const mirrorLimits = {
  *
  * - `txn.deadline`: milliseconds after which an exchange ends at its next byte. Silence is limited by HAProxy's timeout.
  *   An error is the only way of a Lua filter to end a response that has begun; HAProxy prints it.
- * - `txn.mirrors`: `TENANT NUMERATOR/DENOMINATOR=SERVER,SERVER …`, servers that get copies of requests as they go to the
- *   server. The copy is sent by a task of its own after the request has been forwarded, so a mirror neither delays nor
- *   fails a request. Beyond the limits there is no copy. A copy has a slot from the headers of the request until the
- *   mirror answers. Tenants have equal shares of the slots while they use them, and each has at least one, so that
- *   slow mirrors stop only those of their tenant.
+ * - `txn.mirrors`: `TENANT NUMERATOR/DENOMINATOR;OPTION=SERVER,SERVER …`, servers that get copies of requests as they go
+ *   to the server. Options are another host (`host:NAME`), `bodiless`, and `original`: path and query in
+ *   `txn.original`. The copy is sent by a task of its own after the request has been forwarded, so a mirror neither
+ *   delays nor fails a request. Beyond the limits there is no copy. A copy has a slot from the headers of the request
+ *   until the mirror answers. Tenants have equal shares of the slots while they use them, and each has at least one, so
+ *   that slow mirrors stop only those of their tenant.
  */
 export const exchangeScript = `-- The filter of sections that mirror requests or limit the duration of exchanges.
 local function now()
@@ -121,14 +122,19 @@ local function choose(txn, mirrors)
   local section = txn.f:be_name()
   local chosen = {}
   local number = 0
-  for numerator, denominator, servers in mirrors:gmatch(" (%d+)/(%d+)=(%S+)") do
+  for numerator, denominator, options, servers in mirrors:gmatch(" (%d+)/(%d+)([^= ]*)=(%S+)") do
     number = number + 1
     if math.random(tonumber(denominator)) <= tonumber(numerator) then
       local list = {}
       for server in servers:gmatch("[^,]+") do list[#list + 1] = server end
       local key = section .. " " .. number
       turns[key] = (turns[key] or math.random(0, 255)) + 1
-      chosen[#chosen + 1] = list[turns[key] % #list + 1]
+      chosen[#chosen + 1] = {
+        server = list[turns[key] % #list + 1],
+        host = options:match(";host:([^;]+)"),
+        isBodiless = options:find(";bodiless", 1, true) ~= nil,
+        isOriginal = options:find(";original", 1, true) ~= nil,
+      }
     end
   end
   return chosen
@@ -141,18 +147,22 @@ local function record(self, txn, mirrors)
   if headers["upgrade"] or method == "CONNECT" then return end
   local tenant = mirrors:match("^%S+")
   self.slots = {}
-  for _, server in ipairs(choose(txn, mirrors)) do
+  for _, target in ipairs(choose(txn, mirrors)) do
     local slot = reserve(tenant, self)
     if slot == nil then break end
-    slot.server = server
+    for name, value in pairs(target) do slot[name] = value end
     self.slots[#self.slots + 1] = slot
   end
   if #self.slots == 0 then return end
   startJanitor()
-  -- "OPTIONS *" has no path.
-  local path = txn.f:pathq()
-  if path == nil or path == "" then path = "*" end
-  local lines = { method .. " " .. path .. " HTTP/1.1", "host: " .. (txn.f:req_fhdr("host") or "") }
+  for _, slot in ipairs(self.slots) do
+    local path = slot.isOriginal and txn:get_var("txn.original") or txn.f:pathq()
+    -- "OPTIONS *" has no path.
+    if path == nil or path == "" then path = "*" end
+    local host = slot.host or txn.f:req_fhdr("host") or ""
+    slot.head = method .. " " .. path .. " HTTP/1.1\\r\\nhost: " .. host .. "\\r\\n"
+  end
+  local lines = {}
   for name, values in pairs(headers) do
     if not own[name] then
       for index = 0, #values do lines[#lines + 1] = name .. ": " .. values[index] end
@@ -215,12 +225,13 @@ end
 function Exchange:http_end(txn, message)
   if self.lines == nil or message.channel:is_resp() then return end
   local lines = self.lines
-  if self.size > 0 or self.hasBody then lines[#lines + 1] = "content-length: " .. self.size end
-  lines[#lines + 1] = "connection: close\\r\\n\\r\\n"
-  local text = table.concat(lines, "\\r\\n") .. table.concat(self.parts)
+  lines[#lines + 1] = "connection: close\\r\\n"
+  local rest = table.concat(lines, "\\r\\n")
+  local length = (self.size > 0 or self.hasBody) and "content-length: " .. self.size .. "\\r\\n" or ""
+  local whole = rest .. length .. "\\r\\n" .. table.concat(self.parts)
   local slots = self.slots
   self.slots = nil
-  for _, slot in ipairs(slots) do copy(slot, text) end
+  for _, slot in ipairs(slots) do copy(slot, slot.head .. (slot.isBodiless and rest .. "\\r\\n" or whole)) end
   drop(self)
 end
 
