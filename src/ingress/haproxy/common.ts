@@ -126,6 +126,7 @@ ${steeringRules()}
   http-request set-timeout tunnel var(txn.section),map_str_int(maps/timeout-tunnel.map) if ${flagged(letters.timeoutTunnel)}
 ${(['append', 'replace', 'if-none'] as const).map((mode) => forwardedRules(settings, mode, flagged(letters.forwarded[mode]))).join('\n')}
 ${upstreamRules()}
+  http-request set-var(txn.original) pathq if ${flagged(letters.mirrors)}
   # The path behind the prefix, taken literally; a target "/" takes the slash after it too.
   http-request set-var-fmt(txn.rest) "%[var(txn.section),map_str(maps/rewrite-prefix.map)] %[path]" if ${flagged(letters.rewrite)}
   http-request set-var(txn.rest) 'var(txn.rest),regsub("^([^ ]*) \\\\1/?","")' if ${flagged(letters.rewriteRoot)}

@@ -13,7 +13,7 @@ import type {
 } from './model.ts';
 import { listIdOf } from './networks.ts';
 import { noRules } from './paths.ts';
-import { checkHost, checkMapValue, checkToken, UnfitValue } from './quote.ts';
+import { checkAuthority, checkHost, checkMapValue, checkToken, UnfitValue } from './quote.ts';
 import { serverName } from './server-name.ts';
 import { loginValue } from './users.ts';
 
@@ -290,12 +290,6 @@ function steeredEntries({ chosen, others }: ServerSteering, section: string): Ma
   for (const [index, id] of chosen.entries()) entries.set(`${section}|c${index}`, serverName(id));
   for (const [index, id] of others.entries()) entries.set(`${section}|o${index}`, serverName(id));
   return entries;
-}
-
-/** Returns a host with an optional port as a map value. */
-function checkAuthority(authority: string): string {
-  checkHost(authority.replace(/:\d{1,5}$/, ''));
-  return authority;
 }
 
 /** Returns an origin as part of a map key. */

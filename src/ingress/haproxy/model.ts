@@ -252,6 +252,12 @@ export interface Mirror {
   /** Part of the requests: `numerator` of `denominator`. */
   readonly numerator: number;
   readonly denominator: number;
+  /** Host header of the copies. Absent: as the server gets it. */
+  readonly host?: string;
+  /** Copies have no body. */
+  readonly isBodiless?: true;
+  /** Copies have the path and query that the client sent, before rewrites. */
+  readonly isOriginal?: true;
 }
 
 /** Limits of the duration of an exchange. Longer ones get 504, or end if the response has begun. */

@@ -112,7 +112,7 @@ class Placement {
       return;
     }
     if (listEditedNames(backend).some((name) => !this.#before.layout.editedHeaders.has(name))) {
-      this.#wait('header', id);
+      this.#hold('header', id, backend);
       return;
     }
     if (old !== undefined && section !== undefined && old.owner === backend.owner) {

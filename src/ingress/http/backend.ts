@@ -175,11 +175,11 @@ function makeMirrors(
 ): Pick<HttpBackend, 'mirrors'> {
   if (mirrors === undefined) return {};
   return {
-    mirrors: mirrors.map(({ share, numerator, denominator }) => {
+    mirrors: mirrors.map(({ share, ...rest }) => {
       const all = finder.find(share, meta.namespace, { protocol: 'tcp' });
       const used = usedState(all);
       const servers = all.filter(({ state, appProtocol }) => state === used && !isHttp2(appProtocol));
-      return { servers: servers.map(({ address, port }) => ({ address, port })), numerator, denominator };
+      return { servers: servers.map(({ address, port }) => ({ address, port })), ...rest };
     }),
   };
 }

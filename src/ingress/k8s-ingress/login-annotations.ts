@@ -18,7 +18,7 @@ export function readLogin(annotations: IngressAnnotations, namespace: string): I
     const words = type === 'digest' ? 'digest authentication is not supported' : 'must be basic';
     annotations.note('auth-type', 'closed', words, 'write basic');
   }
-  const secret = readSecret(annotations, namespace);
+  const secret = readSecret(annotations, namespace, type);
   const format = annotations.text('auth-secret-type') ?? 'auth-file';
   if (format !== 'auth-file' && format !== 'auth-map') {
     annotations.note('auth-secret-type', 'closed', 'must be auth-file or auth-map');
@@ -29,10 +29,10 @@ export function readLogin(annotations: IngressAnnotations, namespace: string): I
 }
 
 /** Returns `NAMESPACE/NAME` of the Secret. */
-function readSecret(annotations: IngressAnnotations, namespace: string): string | undefined {
+function readSecret(annotations: IngressAnnotations, namespace: string, type: string): string | undefined {
   const text = annotations.text('auth-secret');
   if (text === undefined) {
-    annotations.note('auth-type', 'closed', 'needs auth-secret, the name of a Secret with users');
+    if (type === 'basic') annotations.note('auth-type', 'closed', 'needs auth-secret, the name of a Secret with users');
     return undefined;
   }
   const [, owner = namespace, name = ''] = /^(?:([^/]*)\/)?([^/]*)$/.exec(text) ?? [];

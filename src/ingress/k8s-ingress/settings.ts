@@ -1,5 +1,5 @@
 import type { SiteBalance } from '../intent/group.ts';
-import type { CorsRules } from '../intent/match.ts';
+import type { CorsRules, Mirror } from '../intent/match.ts';
 import type { UsersFormat } from '../intent/references.ts';
 
 /** Settings by annotations, for all hosts and paths of an Ingress. Absent fields use the router's default. */
@@ -37,6 +37,8 @@ export interface IngressSettings {
     readonly rate?: number;
   };
   readonly cors?: CorsRules;
+  /** Receives copies of all requests. */
+  readonly mirror?: Mirror;
   readonly canary?: CanarySettings;
   /** Host header that servers receive. */
   readonly upstreamHost?: string;

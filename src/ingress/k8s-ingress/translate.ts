@@ -4,12 +4,12 @@ import { defaultListener } from '../intent/listener.ts';
 import type { Match } from '../intent/match.ts';
 import type { UsersState } from '../intent/references.ts';
 import type { SiteDemand, SiteFields, SiteOwner, SiteRequest } from '../intent/site-request.ts';
-import { nginxPrefix } from './annotation-reader.ts';
+import { isAccessRule, nginxPrefix } from './annotation-reader.ts';
 import { readIngressAnnotations } from './annotations.ts';
 import { translateTls } from './hosts.ts';
 import type { Ingress, IngressPath, IngressSpec } from './ingress.ts';
 import { makeFilters, makeGroup } from './parts.ts';
-import { planPath } from './paths.ts';
+import { planPaths } from './paths.ts';
 import type { Peers } from './peers.ts';
 import type { Finding, IngressSettings } from './settings.ts';
 
@@ -117,7 +117,9 @@ function translateHost(
   const add: Add = (path, filters, group, covers) => {
     const place = placeOf(path);
     if (matches.some((one) => placeOf(one.path) === place)) return;
-    const key = JSON.stringify([filters, group]);
+    // A backend replaces one prefix.
+    const prefix = filters.rewritePath?.type === 'prefix' ? path.value : undefined;
+    const key = JSON.stringify([filters, group, prefix]);
     const known = keys.indexOf(key);
     if (known < 0) {
       groups.push(group);
@@ -185,15 +187,15 @@ function addPaths(
   if (appRoot !== undefined && !passthrough && peers.ownerOf(host, '=/') === undefined) {
     add({ type: 'exact', value: '/' }, makeFilters({ redirect: { path: appRoot, status: 302 } }), { shares: [] });
   }
-  for (const path of paths) {
-    const plan = planPath(path, settings);
+  const planned = paths.flatMap((path) => planPaths(path, settings).map((plan) => ({ path, plan })));
+  for (const { path, plan } of planned) {
     if (plan.finding !== undefined && !findings.some((one) => one.subject === plan.finding?.subject)) {
       findings.push(plan.finding);
     }
     const place = placeOf(plan.match);
     if (plan.isUnservable === true) {
       // Requests for this path must not reach a server without the access rules of this Ingress.
-      if (hasAccessRules(settings)) add(plan.match, makeFilters({}), { shares: [] }, plan.covers);
+      if (hasAccessRules({ settings, findings })) add(plan.match, makeFilters({}), { shares: [] }, plan.covers);
       continue;
     }
     const owner = peers.ownerOf(host, place);
@@ -216,9 +218,11 @@ function addPaths(
   }
 }
 
-/** Returns whether the Ingress has rules without which its paths must not be served. */
-export function hasAccessRules({ allowed, denied, login }: IngressSettings): boolean {
-  return allowed !== undefined || denied !== undefined || login !== undefined;
+/** Returns whether an Ingress has rules without which its paths must not be served, known to this router or not. */
+export function hasAccessRules({ settings, findings }: Pick<ReadIngress, 'settings' | 'findings'>): boolean {
+  const { allowed, denied, login } = settings;
+  if (allowed !== undefined || denied !== undefined || login !== undefined) return true;
+  return findings.some(({ outcome, subject }) => outcome === 'closed' && isAccessRule(subject));
 }
 
 /** Returns what does not work about the users of an Ingress. */

@@ -61,7 +61,7 @@ class World {
     references: {
       authorities: (key, field) => this.contents.get(`ConfigMap ${key}`) ?? noReferences.authorities(key, field),
       keyPair: (key, field) => this.contents.get(key) ?? noReferences.keyPair(key, field),
-      users: noReferences.users,
+      users: (key, format) => noReferences.users(key, format),
     },
   });
   readonly #sources = { addresses: ['192.0.2.10'], assignments: noAssignments };

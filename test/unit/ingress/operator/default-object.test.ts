@@ -4,7 +4,8 @@ import { refuseIngressController } from '../../../cluster/manifests/admission.ts
 import { readSample } from './samples.ts';
 
 const domain = 'apps.cluster.test';
-const nodes = (...ids: readonly (string | undefined)[]): object[] => ids.map((providerID) => ({ spec: { providerID } }));
+const nodes = (...ids: readonly (string | undefined)[]): object[] =>
+  ids.map((providerID) => ({ spec: { providerID } }));
 
 describe('the IngressController "default" that the operator creates', () => {
   const specOf = (parts: Partial<DefaultParts> = {}): unknown => {
