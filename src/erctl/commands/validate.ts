@@ -21,8 +21,8 @@ export function addValidate(program: Command, { console, finish }: CommandContex
     .command('validate')
     .argument('<file...>', 'YAML or JSON; "-" reads standard input')
     .description(
-      'check EgressRouters, NetworkAttachmentDefinitions, network configurations and configuration lists, and Routes and ' +
-        'Gateways of the ingress agent. Exits with 0 if all are valid, 1 if one is invalid, 2 if a file cannot be read.',
+      'check EgressRouters, NetworkAttachmentDefinitions, CNI configurations and configuration lists, and the objects that ' +
+        'the ingress agent serves: Routes, Ingresses and the Gateway API. Exits with 0 if all are valid, 1 if one is invalid, 2 if a file cannot be read.',
     );
   withAllowedNames(command);
   withOutput(command, [

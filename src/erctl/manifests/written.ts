@@ -5,6 +5,7 @@ import { supportedVersions } from '../../egress/api/cni-version.ts';
 import { type EgressRouterSpec, parseEgressRouterObject } from '../../egress/api/egress-router.ts';
 import { parseNetConf } from '../../egress/api/net-conf.ts';
 import type { AttachmentSpec } from '../../egress/model/attachment.ts';
+import { listGatewayFaults, listSetFaults } from '../../ingress/gateway/faults.ts';
 import { type ClusterObject, readObject } from '../../ingress/objects/kinds.ts';
 import { findMisspeltKind } from './misspelt-kind.ts';
 import { listStrangeParts, listStrangeSettings } from './strange.ts';
@@ -182,14 +183,21 @@ function readForAgent(document: Record<string, unknown>, title: string): Written
 }
 
 /** A field, its value if there is one, and the cure, as messages of statuses join them. */
-const problemText = /^(spec[^\s:]*)(?: ("(?:[^"\\]|\\.)*"|\S+))?: (.+)$/s;
+const problemText = /^(spec[^\s:]*)(?: ("(?:[^"\\]|\\.)*"|\S+|[^:]+))?: (.+)$/s;
 
 /** Returns why the agent would not serve an object of the Gateway API, or parts of it, whatever the cluster contains. */
-function listRefusals({ value }: ClusterObject): readonly Problem[] {
+function listRefusals(object: ClusterObject): readonly Problem[] {
+  const { value } = object;
   const refused = 'refusal' in value && value.refusal !== undefined ? [value.refusal] : [];
   const texts = [
     ...refused.map((one) => (typeof one === 'string' ? one : one.message)),
     ...('dropped' in value ? value.dropped : []),
+    ...('backends' in value ? value.backends : []).flatMap(({ refusal }) => refusal?.message ?? []),
+    ...(object.kind === 'BackendTLSPolicy' ? object.value.authorities : []).flatMap(
+      ({ refusal }) => refusal?.message ?? [],
+    ),
+    ...(object.kind === 'Gateway' ? listGatewayFaults(object.value) : []),
+    ...(object.kind === 'ListenerSet' ? listSetFaults(object.value) : []),
   ];
   return Array.from(new Set(texts), (text): Problem => {
     const [, path = 'spec', shown = '', cure = text] = problemText.exec(text) ?? [];

@@ -205,7 +205,7 @@ export class IngressAgent implements SourceSink {
     const { metrics, log } = this.#parts;
     metrics.routes.reset();
     const refusals = new Map<string, string>();
-    for (const { meta, kind, reason, message, isPending } of statuses) {
+    for (const { meta, kind, listener, reason, message, isPending } of statuses) {
       metrics.routes.inc({ outcome: isPending ? 'Pending' : (reason ?? 'Admitted') });
       if (reason === undefined) continue;
       refusals.set(meta.uid, reason);
@@ -213,8 +213,10 @@ export class IngressAgent implements SourceSink {
       const { namespace, name } = meta;
       metrics.refusals.inc({ reason });
       // Such a failure concerns every Route and is logged where it happens.
-      const what = kind === undefined ? { route: name } : { object: `${kind} ${name}` };
-      if (reason !== notApplied) log.warn({ namespace, ...what, reason, message }, `${kind ?? 'Route'} not admitted`);
+      const isRoute = kind === undefined && listener === undefined;
+      const subject = kind ?? (isRoute ? 'Route' : 'Gateway');
+      const what = isRoute ? { route: name } : { object: `${subject} ${name}`, ...(listener && { listener }) };
+      if (reason !== notApplied) log.warn({ namespace, ...what, reason, message }, `${subject} not admitted`);
     }
     this.#refusals.clear();
     for (const [uid, reason] of refusals) this.#refusals.set(uid, reason);

@@ -62,7 +62,7 @@ export async function joinNode(
   const ownership = new NodeOwnership(folder, duties, {
     report: (message) => log.info({}, message),
     fail: (error) => {
-      log.error({ err: error }, 'The ingress agent exits: it cannot begin or end to apply ports and write statuses');
+      log.error({ err: error }, 'Failed to take over or hand over ports and statuses; the ingress agent exits');
       process.exit(1);
     },
   });

@@ -2,15 +2,12 @@ import { readFileSync } from 'node:fs';
 import { type NetworkInterfaceInfo, networkInterfaces } from 'node:os';
 import { type Address, isLinkLocal, parseAddress } from '../../base/model/address.ts';
 import type { GatewayAddress } from './gateway.ts';
+import type { Refusal } from './refusal.ts';
 
 /** The addresses of a Gateway, or why it cannot have the requested ones. */
 export interface AddressVerdict {
   readonly addresses: readonly string[];
-  readonly refusal?: {
-    /** Reason of the Gateway's condition. */
-    readonly reason: 'UnsupportedAddress' | 'AddressNotUsable' | 'AddressNotAssigned';
-    readonly message: string;
-  };
+  readonly refusal?: Refusal<'UnsupportedAddress' | 'AddressNotUsable' | 'AddressNotAssigned'>;
 }
 
 /** The refusal of an address that neither a pool nor a node can provide. */

@@ -4,6 +4,7 @@ import { ProblemList } from '../../base/read/problem-list.ts';
 import { isRecord } from '../../base/read/shape.ts';
 import { showValue } from '../../base/read/show-value.ts';
 import { isAbsent, listOf } from './parts.ts';
+import type { Refusal } from './refusal.ts';
 
 /** A BackendTLSPolicy (gateway.networking.k8s.io/v1): TLS between the router and the endpoints of Services. */
 export interface BackendTlsPolicy {
@@ -31,7 +32,7 @@ export interface AuthorityRef {
   /** Absent: {@link refusal}. */
   readonly name?: string;
   readonly namespace?: string;
-  readonly refusal?: { readonly reason: 'InvalidKind' | 'InvalidCACertificateRef'; readonly message: string };
+  readonly refusal?: Refusal<'InvalidKind' | 'InvalidCACertificateRef'>;
 }
 
 /**

@@ -1,7 +1,7 @@
 import type { ReferenceChecks } from '../intent/references.ts';
 import type { NamedPem } from '../intent/service-share.ts';
 import type { Gateway } from './gateway.ts';
-import { isReferenceGranted, type ReferenceGrant } from './reference-grant.ts';
+import { findMissingGrant, type ReferenceGrant } from './reference-grant.ts';
 import type { Refusal } from './refusal.ts';
 
 /** The certificate that a Gateway presents to its backends (`spec.tls.backend.clientCertificateRef`). */
@@ -22,10 +22,8 @@ export function checkClientCertificate(
     return { state: 'invalid', reason: 'InvalidClientCertificateRef', message: refusal ?? path };
   }
   const from = { kind: 'Gateway', namespace: meta.namespace };
-  if (!isReferenceGranted(grants, from, { kind: 'Secret', namespace, name })) {
-    const message = `${path}: no ReferenceGrant of namespace ${namespace} allows Secret ${name}`;
-    return { state: 'invalid', reason: 'RefNotPermitted', message };
-  }
+  const missing = findMissingGrant(grants, from, { kind: 'Secret', namespace, name }, path);
+  if (missing !== undefined) return { state: 'invalid', ...missing };
   const read = checks.keyPair(`${namespace}/${name}`, path);
   switch (read.state) {
     case 'waiting':

@@ -3,7 +3,7 @@ import { configMapKey, type ReferenceChecks } from '../intent/references.ts';
 import type { AuthorityRef } from './backend-tls-policy.ts';
 import type { ClientValidation } from './frontend-validation.ts';
 import type { Gateway } from './gateway.ts';
-import { isReferenceGranted, type ReferenceGrant } from './reference-grant.ts';
+import { findMissingGrant, isReferenceGranted, type ReferenceGrant } from './reference-grant.ts';
 import type { Refusal } from './refusal.ts';
 
 /** The decision about client certificates on one port. */
@@ -17,7 +17,10 @@ export interface DecidedValidation {
 }
 
 /** Returns the setting for HTTPS listeners on a port. */
-function validationOf({ clientValidation }: Gateway, port: number): ClientValidation | undefined {
+function validationOf(
+  { clientValidation }: Pick<Gateway, 'clientValidation'>,
+  port: number,
+): ClientValidation | undefined {
   if (clientValidation === undefined) return undefined;
   const { perPort, usual } = clientValidation;
   return perPort.has(port) ? perPort.get(port) : usual;
@@ -29,7 +32,7 @@ function validationOf({ clientValidation }: Gateway, port: number): ClientValida
  * @param checks absent: the content of ConfigMaps is not checked
  */
 export function decideValidation(
-  gateway: Gateway,
+  gateway: Pick<Gateway, 'meta' | 'clientValidation'>,
   port: number,
   grants: readonly ReferenceGrant[],
   checks: ReferenceChecks | undefined,
@@ -57,7 +60,7 @@ type CheckedRef =
   | ({ readonly state: 'invalid' } & NonNullable<DecidedValidation['unresolved']>);
 
 function checkRef(
-  { meta }: Gateway,
+  { meta }: Pick<Gateway, 'meta'>,
   { path, namespace, name, refusal }: AuthorityRef,
   grants: readonly ReferenceGrant[],
   checks: ReferenceChecks | undefined,
@@ -67,10 +70,8 @@ function checkRef(
     return { state: 'invalid', reason, message: refusal?.message ?? path };
   }
   const from = { kind: 'Gateway', namespace: meta.namespace };
-  if (!isReferenceGranted(grants, from, { kind: 'ConfigMap', namespace, name })) {
-    const message = `${path}: no ReferenceGrant of namespace ${namespace} allows ConfigMap ${name}`;
-    return { state: 'invalid', reason: 'RefNotPermitted', message };
-  }
+  const missing = findMissingGrant(grants, from, { kind: 'ConfigMap', namespace, name }, path);
+  if (missing !== undefined) return { state: 'invalid', ...missing };
   if (checks === undefined) return { state: 'valid', pem: '' };
   const read = checks.authorities(`${namespace}/${name}`, path);
   return read.state === 'invalid' ? { ...read, reason: 'InvalidCACertificateRef' } : read;

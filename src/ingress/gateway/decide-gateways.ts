@@ -6,9 +6,11 @@ import type { Gateway } from './gateway.ts';
 import { type AddressSources, addressesOf, type GatewayAddressVerdict } from './gateway-addresses.ts';
 import type { GatewayClass } from './gateway-class.ts';
 import { chooseClasses } from './gateway-classes.ts';
+import type { GatewayListener } from './listener.ts';
 import { ListenerClaims } from './listener-claims.ts';
-import { decideListeners, isOverlapping, type ListenerDecision, yieldToEarlier } from './listener-decision.ts';
+import { decideListeners, type ListenerDecision, yieldToEarlier } from './listener-decision.ts';
 import type { ListenerHolder } from './listener-holder.ts';
+import { findOverlapping, ListenerIndex } from './listener-index.ts';
 import type { ListenerSet } from './listener-set.ts';
 import type { ReferenceGrant } from './reference-grant.ts';
 import type { Refusal } from './refusal.ts';
@@ -108,7 +110,7 @@ function decideSets(
   settings: GatewaySettings,
 ): ReadonlyMap<string, DecidedSet> {
   const decided = new Map<string, DecidedSet>();
-  const earlier = new Map<DecidedGateway, ListenerDecision[]>();
+  const earlier = new Map<DecidedGateway, ListenerIndex>();
   for (const set of [...settings.listenerSets].sort(byAgeAndName)) {
     const parent = set.parent === undefined ? undefined : gateways.get(set.parent);
     if (parent === undefined) continue;
@@ -120,12 +122,12 @@ function decideSets(
       decided.set(keyOf(meta), { ...holder, isServed: false, listeners: [], refusal });
       continue;
     }
-    const known = earlier.get(parent) ?? [...parent.listeners];
+    const known = earlier.get(parent) ?? new ListenerIndex(parent.listeners.flatMap(({ listener }) => listener ?? []));
     earlier.set(parent, known);
     const own = { kind: 'ListenerSet' as const, meta, listeners: set.listeners };
     const listeners = decideListeners(own, gateway, settings).map((one) => {
       const next = yieldToEarlier(one, known);
-      if (next.conflict === undefined) known.push(next);
+      if (next.conflict === undefined && next.listener !== undefined) known.add(next.listener);
       return next;
     });
     decided.set(keyOf(meta), { ...holder, isServed: parent.isServed, listeners });
@@ -152,17 +154,16 @@ function findSetRefusal(
 function findOverlaps(
   claimed: ReadonlyMap<DecidedHolder, readonly ListenerDecision[]>,
 ): (holder: DecidedHolder) => readonly ListenerDecision[] {
-  const byGateway = new Map<Gateway, ListenerDecision[]>();
+  const byGateway = new Map<Gateway, GatewayListener[]>();
   for (const [{ gateway }, listeners] of claimed) {
-    const known = byGateway.get(gateway);
-    if (known === undefined) byGateway.set(gateway, [...listeners]);
-    else known.push(...listeners);
+    const known = byGateway.get(gateway) ?? [];
+    byGateway.set(gateway, known);
+    for (const { listener } of listeners) if (listener !== undefined) known.push(listener);
   }
-  return (holder) => {
-    const all = byGateway.get(holder.gateway) ?? [];
-    return (claimed.get(holder) ?? []).map((one) => {
-      const overlaps = all.some((other) => other !== one && isOverlapping(one, other));
+  const overlapping = new Set([...byGateway.values()].flatMap((listeners) => [...findOverlapping(listeners)]));
+  return (holder) =>
+    (claimed.get(holder) ?? []).map((one) => {
+      const overlaps = one.listener !== undefined && overlapping.has(one.listener);
       return overlaps === one.overlaps ? one : { ...one, overlaps };
     });
-  };
 }

@@ -38,8 +38,13 @@ export interface FilterPlace {
   readonly isBackend?: true;
 }
 
-/** Filters that a redirect would skip, because no backend answers. */
-const skippedByRedirect = ['CORS', 'RequestMirror', 'ResponseHeaderModifier'] as const;
+/** Returns a filter that a redirect would skip, because no backend answers. Undefined: there is none. */
+export function findSkipped({ redirect, cors, mirrors, responseEdits }: Filters): string | undefined {
+  if (redirect === undefined) return undefined;
+  if (cors !== undefined) return 'CORS';
+  if (mirrors !== undefined) return 'RequestMirror';
+  return responseEdits === undefined ? undefined : 'ResponseHeaderModifier';
+}
 
 /** Maximum number of mirrors of a rule: the API allows 16 filters. */
 const mostMirrors = 16;
@@ -80,8 +85,9 @@ export function readFilters(
     if (isFault(read)) return unsupported(read);
     filters = { ...filters, ...read };
   }
-  const clash = ['URLRewrite', ...skippedByRedirect].find((name) => seen.has(name));
-  if (filters.redirect !== undefined && clash !== undefined) {
+  const isBoth = filters.redirect !== undefined && seen.has('URLRewrite');
+  const clash = isBoth ? 'URLRewrite' : findSkipped(filters);
+  if (clash !== undefined) {
     return { reason: 'IncompatibleFilters', fault: `${place}: RequestRedirect and ${clash} exclude each other` };
   }
   return filters;

@@ -22,24 +22,42 @@ export interface ClientValidation {
   readonly refusal?: string;
 }
 
-/** Parses `spec.tls.frontend`. An unreadable setting counts as a requirement that cannot be applied. */
-export function readFrontendValidation(written: unknown, home: string): FrontendValidation | undefined {
-  if (isAbsent(written)) return undefined;
+/**
+ * Parses `spec.tls.frontend` of a Gateway. An unreadable setting counts as a requirement that cannot be applied.
+ *
+ * @param tls `spec.tls`
+ */
+export function readFrontendValidation(tls: unknown, home: string): FrontendValidation | undefined {
+  const refuse = (path: string, value: unknown): FrontendValidation => ({
+    usual: unreadable('default', path, value),
+    perPort: new Map(),
+  });
+  if (isAbsent(tls)) return undefined;
+  if (!isRecord(tls)) return refuse('spec.tls', tls);
+  const { frontend } = tls;
   const path = 'spec.tls.frontend';
-  if (!isRecord(written)) return { usual: unreadable('default', path, written), perPort: new Map() };
-  const usual = readConfig(written.default, 'default', `${path}.default`, home);
+  if (isAbsent(frontend)) return undefined;
+  if (!isRecord(frontend)) return refuse(path, frontend);
+  const usual = readConfig(frontend.default, 'default', `${path}.default`, home);
+  const list = isAbsent(frontend.perPort) ? [] : frontend.perPort;
+  // Entries that are not read could restrict any port.
+  if (!Array.isArray(list) || list.length > maxPorts) return refuse(`${path}.perPort`, list);
   const perPort = new Map<number, ClientValidation | undefined>();
-  for (const [index, one] of listOf(written.perPort).entries()) {
-    const { port, tls } = isRecord(one) ? one : {};
+  for (const [index, one] of (list as readonly unknown[]).entries()) {
+    const { port, tls: setting } = isRecord(one) ? one : {};
     const place = `${path}.perPort[${index}]`;
-    if (!isPort(port)) return { usual: unreadable('default', `${place}.port`, port), perPort: new Map() };
+    if (!isPort(port)) return refuse(`${place}.port`, port);
+    const isReadable = isRecord(setting) && !perPort.has(port);
     perPort.set(
       port,
-      isRecord(tls) ? readConfig(tls, `${port}`, `${place}.tls`, home) : unreadable(`${port}`, place, tls),
+      isReadable ? readConfig(setting, `${port}`, `${place}.tls`, home) : unreadable(`${port}`, place, one),
     );
   }
   return { ...(usual !== undefined && { usual }), perPort };
 }
+
+/** Limit of the API for `perPort`, whose ports are unique. */
+const maxPorts = 64;
 
 function readConfig(written: unknown, name: string, path: string, home: string): ClientValidation | undefined {
   if (isAbsent(written)) return undefined;
@@ -63,6 +81,6 @@ function readConfig(written: unknown, name: string, path: string, home: string):
 }
 
 function unreadable(name: string, path: string, value: unknown): ClientValidation {
-  const refusal = `${path} ${showValue(value)}: must be a setting of client certificates`;
+  const refusal = `${path} ${showValue(value)}: must be a setting of client certificates, once for each port`;
   return { name, authorities: [], isOptional: false, refusal };
 }

@@ -4,6 +4,7 @@ import { type ObjectMeta, readMeta } from '../../base/read/object-meta.ts';
 import { ProblemList } from '../../base/read/problem-list.ts';
 import { isRecord, readShape } from '../../base/read/shape.ts';
 import { text } from '../../base/read/text.ts';
+import { isAbsent } from './parts.ts';
 
 /** A GatewayClass (gateway.networking.k8s.io), which assigns Gateways to a controller. */
 export interface GatewayClass {
@@ -25,7 +26,7 @@ export function parseGatewayClass(input: unknown): Parsed<GatewayClass> {
   const meta = readMeta(input, problems, 'cluster');
   const written = isRecord(input) ? input.spec : undefined;
   const spec = readShape(specSchema, written, 'spec', problems);
-  const hasParameters = isRecord(written) && isRecord(written.parametersRef);
+  const hasParameters = isRecord(written) && !isAbsent(written.parametersRef);
   return problems.finish(() => ({
     meta: meta as ObjectMeta,
     controllerName: spec?.controllerName ?? '',

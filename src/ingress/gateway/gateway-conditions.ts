@@ -1,7 +1,7 @@
 import type { Holding } from '../pools/holding.ts';
 import type { ClientCertificate } from './client-certificate.ts';
 import { hasInsecureFallback } from './client-validation.ts';
-import { type ConditionDraft, no, yes } from './conditions.ts';
+import { type ConditionDraft, no, parametersCure, yes } from './conditions.ts';
 import type { Gateway } from './gateway.ts';
 import type { GatewayAddressVerdict } from './gateway-addresses.ts';
 import { isTrue, type ListenerReport } from './listener-status.ts';
@@ -15,7 +15,7 @@ export function describeGateway(
 ): readonly ConditionDraft[] {
   const { hasParameters, problems } = gateway;
   if (hasParameters) {
-    const message = 'spec.infrastructure.parametersRef: must be absent, because this controller has no parameters';
+    const message = `spec.infrastructure.parametersRef: ${parametersCure}`;
     return [no('Accepted', 'InvalidParameters', message), no('Programmed', 'Invalid', message)];
   }
   if (refusal?.reason === 'UnsupportedAddress') {

@@ -365,10 +365,14 @@ export class GatewaySites implements SiteDecisions {
     if (this.#addresses === undefined) this.#decideGateways(this.#settings.addresses());
     yield* this.#serverTls.references;
     yield* this.#clientReferences;
-    for (const listener of this.#served.keys()) {
-      const { tls } = listener as L7Listener;
-      for (const { namespace, name } of tls?.certificates ?? [])
-        if (namespace !== undefined) yield `${namespace}/${name}`;
+    // Also those of listeners that wait for a ConfigMap or the claim of their port: once these are known, the listener is
+    // served, and its certificate must have been read by then.
+    for (const { isServed, listeners } of listHolders(this.#decided)) {
+      for (const { listener, refusal, lacksCertificate } of isServed ? listeners : []) {
+        if (listener === undefined || refusal !== undefined || lacksCertificate || !endsTls(listener)) continue;
+        for (const { namespace, name } of listener.tls?.certificates ?? [])
+          if (namespace !== undefined) yield `${namespace}/${name}`;
+      }
     }
   }
 }

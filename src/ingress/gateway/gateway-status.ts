@@ -5,7 +5,7 @@ import type { Attachment, ParentDecision } from './attachment.ts';
 import { attachRoute } from './attachment.ts';
 import type { BackendTlsPolicies } from './backend-tls.ts';
 import type { ClientCertificate } from './client-certificate.ts';
-import { type ConditionDraft, no, yes } from './conditions.ts';
+import { type ConditionDraft, no, parametersCure, yes } from './conditions.ts';
 import {
   type DecidedGateway,
   type DecidedGateways,
@@ -140,22 +140,27 @@ export class GatewayReporter {
     const known = new Set<unknown>([...context.gateways, ...context.listenerSets]);
     const isDivided = (object: unknown) => sites !== undefined && !known.has(object);
     const common = { attached, lookup, isDivided, context };
-    const sets = new Map(Array.from(decided.sets, ([key, set]) => [key, reportSet(set, common)]));
-    const gateways = Array.from(decided.gateways, ([key, gateway]): [string, GatewayReport] => {
-      const own = [...decided.sets].flatMap(([name, set]) =>
-        set.gateway === gateway.gateway ? (sets.get(name) ?? []) : [],
-      );
-      return [key, reportGateway(gateway, own, common)];
-    });
-    const states = Array.from(sites?.routes ?? [], ([route, decisions]) => ({
-      route,
-      // Passthrough leaves TLS to clients and endpoints.
-      decisions: decisions.map((one) => ({
-        ...one,
-        attachments: one.attachments.filter(({ listener }) => route.kind !== 'TLSRoute' || endsTls(listener)),
-      })),
-      isPending: routes[route.kind]?.get(keyOf(route.meta))?.isPending === true,
-    }));
+    const sets = new Map<string, ListenerSetReport>();
+    const attachedSets = new Map<Gateway, number>();
+    for (const [key, set] of decided.sets) {
+      const reported = reportSet(set, common);
+      sets.set(key, reported);
+      if (isAccepted(reported)) attachedSets.set(set.gateway, (attachedSets.get(set.gateway) ?? 0) + 1);
+    }
+    const gateways = Array.from(decided.gateways, ([key, one]): [string, GatewayReport] => [
+      key,
+      reportGateway(one, attachedSets.get(one.gateway) ?? 0, common),
+    ]);
+    const states = () =>
+      Array.from(sites?.routes ?? [], ([route, decisions]) => ({
+        route,
+        // Passthrough leaves TLS to clients and endpoints.
+        decisions: decisions.map((one) => ({
+          ...one,
+          attachments: one.attachments.filter(({ listener }) => route.kind !== 'TLSRoute' || endsTls(listener)),
+        })),
+        isPending: routes[route.kind]?.get(keyOf(route.meta))?.isPending === true,
+      }));
     const policies = sites === undefined ? new Map() : reportPolicies(sites.policies, states, context);
     return { classes: reportClasses(context), gateways: new Map(gateways), sets, policies, routes };
   }
@@ -236,11 +241,7 @@ function reportClasses({ classes, className, servesSites }: GatewayContext): Rea
 
 function reportClass({ meta, hasParameters }: GatewayClass, servesSites: boolean): GatewayClassReport {
   const accepted = hasParameters
-    ? no(
-        'Accepted',
-        'InvalidParameters',
-        'spec.parametersRef: must be absent, because this controller has no parameters',
-      )
+    ? no('Accepted', 'InvalidParameters', `spec.parametersRef: ${parametersCure}`)
     : yes('Accepted', 'Accepted', '');
   return {
     uid: meta.uid,
@@ -259,20 +260,13 @@ interface HolderContext {
   readonly context: GatewayContext;
 }
 
-function reportGateway(
-  decided: DecidedGateway,
-  sets: readonly ListenerSetReport[],
-  common: HolderContext,
-): GatewayReport {
+function reportGateway(decided: DecidedGateway, attachedSets: number, common: HolderContext): GatewayReport {
   const { gateway } = decided;
   const settled = settleAddresses(decided.addresses, common.context.holdingOf);
   const { listeners, isWaited } = reportListeners(decided, settled, common);
   const certificate = describeCertificateState(gateway, common.context);
   const isUnread = certificate?.state === 'waiting';
   const isPending = common.isDivided(gateway) || settled.isWaiting || isWaited || isUnread;
-  const attachedSets = sets.filter(({ conditions }) =>
-    conditions.some(({ type, status }) => type === 'Accepted' && status === 'True'),
-  ).length;
   return {
     uid: gateway.meta.uid,
     generation: gateway.meta.generation,
@@ -282,6 +276,10 @@ function reportGateway(
     attachedSets,
     conditions: describeGateway(gateway, listeners, settled, certificate),
   };
+}
+
+function isAccepted({ conditions }: Report): boolean {
+  return conditions.some(({ type, status }) => type === 'Accepted' && status === 'True');
 }
 
 /** Returns the state of the certificate for backends. Without hosts, no connection to a backend has TLS. */

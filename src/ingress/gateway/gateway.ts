@@ -3,6 +3,7 @@ import type { Parsed } from '../../base/model/problem.ts';
 import { type ObjectMeta, readMeta } from '../../base/read/object-meta.ts';
 import { ProblemList } from '../../base/read/problem-list.ts';
 import { isRecord } from '../../base/read/shape.ts';
+import { showValue } from '../../base/read/show-value.ts';
 import { type FrontendValidation, readFrontendValidation } from './frontend-validation.ts';
 import {
   type AllowedNamespaces,
@@ -51,8 +52,7 @@ export function parseGateway(input: unknown): Parsed<Gateway> {
     problems.add('spec.gatewayClassName', gatewayClassName, 'must be the name of a GatewayClass');
   } else if (!isAbsent(listeners) && !Array.isArray(listeners))
     problems.add('spec.listeners', listeners, 'must be a list of listeners');
-  const { frontend, backend } = isRecord(tls) ? tls : {};
-  const clientValidation = readFrontendValidation(frontend, meta?.namespace ?? '');
+  const clientValidation = readFrontendValidation(tls, meta?.namespace ?? '');
   return problems.finish(() => ({
     meta: meta as ObjectMeta,
     className: gatewayClassName as string,
@@ -60,9 +60,9 @@ export function parseGateway(input: unknown): Parsed<Gateway> {
     addresses: readAddresses(addresses),
     allowedSets: readAllowedSets(allowedListeners),
     recorded: readAddresses(gatewayAddressesOf(input)).flatMap(({ value = '' }) => parseAddress(value) ?? []),
-    hasParameters: isRecord(infrastructure) && isRecord(infrastructure.parametersRef),
+    hasParameters: hasParameters(infrastructure),
     ...(clientValidation !== undefined && { clientValidation }),
-    ...readClientCertificate(backend, meta?.namespace ?? ''),
+    ...readClientCertificate(tls, meta?.namespace ?? ''),
   }));
 }
 
@@ -79,15 +79,33 @@ export function gatewayAddressesOf(input: unknown): unknown {
   return isRecord(input) && isRecord(input.status) ? input.status.addresses : undefined;
 }
 
-function readClientCertificate(backend: unknown, home: string): Pick<Gateway, 'clientCertificate'> {
-  const written = isRecord(backend) ? backend.clientCertificateRef : undefined;
-  if (isAbsent(written)) return {};
-  return { clientCertificate: readCertificateRef(written, 'spec.tls.backend.clientCertificateRef', home) };
+/** An unreadable setting counts as parameters. */
+function hasParameters(infrastructure: unknown): boolean {
+  if (isAbsent(infrastructure)) return false;
+  return !isRecord(infrastructure) || !isAbsent(infrastructure.parametersRef);
 }
 
+/** Returns the certificate for backends. An unreadable setting counts as a reference that cannot be used. */
+function readClientCertificate(tls: unknown, home: string): Pick<Gateway, 'clientCertificate'> {
+  if (isAbsent(tls)) return {};
+  if (!isRecord(tls)) return { clientCertificate: readCertificateRef(tls, 'spec.tls', home) };
+  const { backend } = tls;
+  if (isAbsent(backend)) return {};
+  if (!isRecord(backend)) return { clientCertificate: readCertificateRef(backend, 'spec.tls.backend', home) };
+  const { clientCertificateRef } = backend;
+  if (isAbsent(clientCertificateRef)) return {};
+  return { clientCertificate: readCertificateRef(clientCertificateRef, 'spec.tls.backend.clientCertificateRef', home) };
+}
+
+/** Returns requested addresses. An unreadable one has a type that no address has: it must not count as any address. */
 function readAddresses(written: unknown): readonly GatewayAddress[] {
-  return (Array.isArray(written) ? written : []).map((one): GatewayAddress => {
+  if (isAbsent(written)) return [];
+  if (!Array.isArray(written)) return [{ type: showValue(written) }];
+  return written.map((one: unknown): GatewayAddress => {
     const { type, value } = isRecord(one) ? one : {};
+    const isReadable =
+      isRecord(one) && (isAbsent(type) || typeof type === 'string') && (isAbsent(value) || typeof value === 'string');
+    if (!isReadable) return { type: showValue(one) };
     return {
       type: typeof type === 'string' ? type : 'IPAddress',
       ...(typeof value === 'string' && value !== '' && { value }),

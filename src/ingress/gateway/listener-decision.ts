@@ -2,11 +2,11 @@ import type { ClientVerification } from '../intent/listener.ts';
 import type { ReferenceChecks } from '../intent/references.ts';
 import { decideValidation } from './client-validation.ts';
 import type { Gateway } from './gateway.ts';
-import { covers } from './hostname.ts';
 import { type GatewayListener, type L7Listener, type ListenerReading, protocolCure } from './listener.ts';
 import type { ListenerHolder } from './listener-holder.ts';
+import { type ListenerClash, ListenerIndex } from './listener-index.ts';
 import { gatewayGroup } from './parts.ts';
-import { isReferenceGranted, type ReferenceGrant } from './reference-grant.ts';
+import { findMissingGrant, type ReferenceGrant } from './reference-grant.ts';
 import type { Refusal } from './refusal.ts';
 import type { GatewayRouteKind } from './route.ts';
 
@@ -21,7 +21,7 @@ export interface ListenerDecision {
   /** Why it is not accepted. */
   readonly refusal?: Refusal;
   /** Another listener of the Gateway excludes it. */
-  readonly conflict?: Refusal<'ProtocolConflict' | 'HostnameConflict'>;
+  readonly conflict?: Refusal<ListenerClash>;
   /** An object that it refers to cannot be used. */
   readonly unresolved?: Refusal<
     | 'InvalidRouteKinds'
@@ -63,16 +63,19 @@ interface ReadHolder extends ListenerHolder {
   readonly listeners: readonly ListenerReading[];
 }
 
+/** The Gateway of the listeners, as far as it validates clients. */
+type Validated = Pick<Gateway, 'meta' | 'clientValidation'>;
+
 /**
  * Decides about the listeners of a Gateway or ListenerSet, in the order of its spec, without regard to those of other
  * objects.
  */
 export function decideListeners(
   holder: ReadHolder,
-  gateway: Gateway,
+  gateway: Validated,
   context: ListenerContext,
 ): readonly ListenerDecision[] {
-  const usable = holder.listeners.flatMap((reading) => listenerOf(reading, context) ?? []);
+  const usable = new ListenerIndex(holder.listeners.flatMap((reading) => listenerOf(reading, context) ?? []));
   return holder.listeners.map((reading) => {
     const listener = listenerOf(reading, context);
     if (listener === undefined) {
@@ -91,14 +94,14 @@ export function decideListeners(
 
 function decideListener(
   holder: ReadHolder,
-  gateway: Gateway,
+  gateway: Validated,
   reading: ListenerReading,
   listener: GatewayListener,
-  others: readonly GatewayListener[],
+  all: ListenerIndex,
   { grants, references }: ListenerContext,
 ): ListenerDecision {
   // Listeners of a ListenerSet are decided in order: the first one wins.
-  const conflict = holder.kind === 'Gateway' ? findConflict(listener, others) : undefined;
+  const conflict = holder.kind === 'Gateway' ? findConflict(listener, all) : undefined;
   const fitting = kindsOfProtocol[listener.protocol];
   const { kinds: named } = listener;
   const kinds =
@@ -163,24 +166,6 @@ function describeUnusable(reading: ListenerReading, { servesSites }: ListenerCon
   return { reason: 'UnsupportedProtocol', message };
 }
 
-/** Protocols that can share a port: their listeners differ in hostname. */
-const families = { http: 'http', https: 'tls', tls: 'tls', tcp: 'tcp', udp: 'udp' } as const;
-
-/**
- * Returns why two listeners on one address exclude each other: by protocol, or by hostname. Undefined: they do not.
- */
-export function findClash(
-  one: GatewayListener,
-  other: GatewayListener,
-): 'ProtocolConflict' | 'HostnameConflict' | undefined {
-  if (one.port !== other.port) return undefined;
-  // UDP and TCP ports are separate.
-  if ((one.protocol === 'udp') !== (other.protocol === 'udp')) return undefined;
-  if (families[one.protocol] !== families[other.protocol]) return 'ProtocolConflict';
-  if (!isL7(one) || !isL7(other)) return 'ProtocolConflict';
-  return one.hostname === other.hostname ? 'HostnameConflict' : undefined;
-}
-
 /** Returns whether the router terminates the TLS of a listener. */
 export function endsTls(listener: GatewayListener): listener is L7Listener {
   return isL7(listener) && listener.tls?.isPassthrough === false;
@@ -191,13 +176,9 @@ export function isL7(listener: GatewayListener): listener is L7Listener {
 }
 
 /** Returns the decision about a listener of a ListenerSet after those about earlier ones of the same Gateway. */
-export function yieldToEarlier(decision: ListenerDecision, earlier: readonly ListenerDecision[]): ListenerDecision {
+export function yieldToEarlier(decision: ListenerDecision, earlier: ListenerIndex): ListenerDecision {
   const { listener } = decision;
-  if (listener === undefined) return decision;
-  const clashes = earlier.flatMap((one) =>
-    one.listener === undefined ? [] : (findClash(listener, one.listener) ?? []),
-  );
-  const reason = clashes.find((one) => one === 'ProtocolConflict') ?? clashes[0];
+  const reason = listener && earlier.findClash(listener);
   if (reason === undefined) return decision;
   const what = reason === 'ProtocolConflict' ? 'port with a protocol that cannot share it' : 'port and hostname';
   const conflict = { reason, message: `an earlier listener of the Gateway or its ListenerSets has this ${what}` };
@@ -205,24 +186,11 @@ export function yieldToEarlier(decision: ListenerDecision, earlier: readonly Lis
 }
 
 /** Within one Gateway, none of the conflicting listeners is served (Gateway API, "Distinct Listeners"). */
-function findConflict(
-  listener: GatewayListener,
-  others: readonly GatewayListener[],
-): ListenerDecision['conflict'] | undefined {
-  const clashes = others.flatMap((other) => (other === listener ? [] : (findClash(listener, other) ?? [])));
-  if (clashes.includes('ProtocolConflict')) {
-    const message = 'another listener of the Gateway has the same port and a protocol that cannot share it';
-    return { reason: 'ProtocolConflict', message };
-  }
-  if (clashes.length === 0) return undefined;
-  return { reason: 'HostnameConflict', message: 'another listener of the Gateway has the same port and hostname' };
-}
-
-/** Returns whether two HTTPS listeners that share a port have names in common. */
-export function isOverlapping({ listener: one }: ListenerDecision, { listener: other }: ListenerDecision): boolean {
-  if (one === undefined || other === undefined) return false;
-  if (one.protocol !== 'https' || other.protocol !== 'https' || one.port !== other.port) return false;
-  return covers(one.hostname, other.hostname) || covers(other.hostname, one.hostname);
+function findConflict(listener: GatewayListener, all: ListenerIndex): ListenerDecision['conflict'] | undefined {
+  const reason = all.findClash(listener, true);
+  if (reason === undefined) return undefined;
+  const what = reason === 'ProtocolConflict' ? 'port and a protocol that cannot share it' : 'port and hostname';
+  return { reason, message: `another listener of the Gateway has the same ${what}` };
 }
 
 function findCertificateFault(
@@ -240,9 +208,8 @@ function findCertificateFault(
     if (refusal !== undefined || namespace === undefined) {
       return { reason: 'InvalidCertificateRef', message: refusal ?? path };
     }
-    if (isReferenceGranted(grants, from, { kind: 'Secret', namespace, name })) continue;
-    const message = `${path}: no ReferenceGrant of namespace ${namespace} allows Secret ${name}`;
-    return { reason: 'RefNotPermitted', message };
+    const missing = findMissingGrant(grants, from, { kind: 'Secret', namespace, name }, path);
+    if (missing !== undefined) return missing;
   }
   return undefined;
 }

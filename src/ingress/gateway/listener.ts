@@ -60,8 +60,11 @@ export interface CertificateRef {
   readonly refusal?: string;
 }
 
-/** A parsed listener: valid, of an unsupported protocol, or invalid. */
-export type ListenerReading =
+/** A parsed listener. `path` is its place in the object. */
+export type ListenerReading = ReadListener & { readonly path: string };
+
+/** A listener that is valid, of an unsupported protocol, or invalid. */
+type ReadListener =
   | { readonly kind: 'l4'; readonly listener: L4Listener }
   | { readonly kind: 'l7'; readonly listener: L7Listener }
   /** An unsupported protocol. */
@@ -93,7 +96,7 @@ export function readListeners(written: readonly unknown[], home: string): ReadLi
       const value = showValue(isRecord(one) ? name : one);
       problems.push(`${path}.name ${value}: must be lower-case letters, digits, "-" and "."`);
     } else if (listeners.has(name)) problems.push(`${path}.name ${showValue(name)}: must be unique`);
-    else listeners.set(name, readListener(name, one, path, home));
+    else listeners.set(name, { ...readListener(name, one, path, home), path });
   }
   return { listeners: [...listeners.values()], problems };
 }
@@ -109,7 +112,7 @@ type ProtocolName = keyof typeof protocols;
 /** Supported protocols, for messages. */
 export const protocolCure = 'must be HTTP, HTTPS, TLS, TCP or UDP';
 
-function readListener(name: string, written: Record<string, unknown>, path: string, home: string): ListenerReading {
+function readListener(name: string, written: Record<string, unknown>, path: string, home: string): ReadListener {
   const { port, protocol: word } = written;
   const refuse = (
     place: string,
@@ -129,7 +132,7 @@ function readListener(name: string, written: Record<string, unknown>, path: stri
   if (!Object.hasOwn(protocols, word)) return { kind: 'other', name, protocol: word, port };
   const protocol = protocols[word as ProtocolName];
   const allowed = readAllowed(written.allowedRoutes, (place, value, cure) =>
-    refuse(`allowedRoutes.${place}`, value, cure),
+    refuse(`allowedRoutes${place}`, value, cure),
   );
   if ('problem' in allowed) return allowed;
   const { namespaces, kinds } = allowed;
@@ -147,7 +150,7 @@ function readListener(name: string, written: Record<string, unknown>, path: stri
   return 'problem' in tls ? tls : { kind: 'l7', listener: { ...named, tls } };
 }
 
-type Unreadable = Extract<ListenerReading, { readonly kind: 'unreadable' }>;
+type Unreadable = Extract<ReadListener, { readonly kind: 'unreadable' }>;
 type Refuse = (place: string, value: unknown, cure: string, reason?: 'Invalid' | 'UnsupportedValue') => Unreadable;
 
 function readTls(
@@ -198,14 +201,18 @@ function readAllowed(
   written: unknown,
   refuse: (place: string, value: unknown, cure: string) => Unreadable,
 ): { readonly namespaces: AllowedNamespaces; readonly kinds: readonly RouteKind[] } | Unreadable {
-  const { namespaces, kinds } = isRecord(written) ? written : {};
-  const { from, selector } = isRecord(namespaces) ? namespaces : {};
+  // An unreadable restriction must not become the default, which may admit more.
+  if (!isAbsent(written) && !isRecord(written)) return refuse('', written, 'must be an object');
+  const { namespaces, kinds } = written ?? {};
+  if (!isAbsent(namespaces) && !isRecord(namespaces)) return refuse('.namespaces', namespaces, 'must be an object');
+  if (!isAbsent(kinds) && !Array.isArray(kinds)) return refuse('.kinds', kinds, 'must be a list of kinds of routes');
+  const { from, selector } = namespaces ?? {};
   const read = readNamespaces(from ?? 'Same', selector);
-  if (read === 'from') return refuse('namespaces.from', from, 'must be Same, All, Selector or None');
-  if (read === 'selector') return refuse('namespaces.selector', selector, 'must be a label selector');
+  if (read === 'from') return refuse('.namespaces.from', from, 'must be Same, All, Selector or None');
+  if (read === 'selector') return refuse('.namespaces.selector', selector, 'must be a label selector');
   return {
     namespaces: read,
-    kinds: (Array.isArray(kinds) ? kinds : []).map((one): RouteKind => {
+    kinds: ((kinds ?? []) as readonly unknown[]).map((one): RouteKind => {
       const { group, kind } = isRecord(one) ? one : {};
       return { group: typeof group === 'string' ? group : gatewayGroup, kind: typeof kind === 'string' ? kind : '' };
     }),

@@ -1,5 +1,5 @@
 import type { Filters, HeaderEdits, HeaderValue } from '../intent/match.ts';
-import type { FilterFault } from './filters.ts';
+import { type FilterFault, findSkipped } from './filters.ts';
 
 /**
  * Returns the filters for the requests of one backend: those of the rule, and then the backend's own.
@@ -14,6 +14,8 @@ export function mergeFilters(rule: Filters, own: Filters, at: string): Filters |
   const rewrites = ({ rewriteHost, rewritePath, redirect }: Filters): boolean =>
     (rewriteHost ?? rewritePath ?? redirect) !== undefined;
   if (rewrites(rule) && rewrites(own)) return clash('URLRewrite and RequestRedirect');
+  const skipped = findSkipped({ ...rule, ...own });
+  if (skipped !== undefined) return clash(`RequestRedirect and ${skipped}`);
   const requestEdits = joinEdits(rule.requestEdits, own.requestEdits);
   const responseEdits = joinEdits(own.responseEdits, rule.responseEdits);
   const mirrors = [...(rule.mirrors ?? []), ...(own.mirrors ?? [])];
@@ -42,13 +44,20 @@ function joinEdits(first: HeaderEdits | undefined, second: HeaderEdits | undefin
   return changed;
 }
 
-/** Appends a value. A name has one edit, so values are joined (RFC 9110 §5.3). */
+/** Appends a value. */
 function addValue({ set, add, remove }: HeaderEdits, one: HeaderValue): HeaderEdits {
-  const isSame = (name: string): boolean => name.toLowerCase() === one.name.toLowerCase();
+  const lower = one.name.toLowerCase();
+  const isSame = (name: string): boolean => name.toLowerCase() === lower;
+  const separator = separators.get(lower) ?? ', ';
   const extend = (list: readonly HeaderValue[]): readonly HeaderValue[] =>
-    list.map((known) => (isSame(known.name) ? { ...known, value: `${known.value}, ${one.value}` } : known));
+    list.map((known) => (isSame(known.name) ? { ...known, value: `${known.value}${separator}${one.value}` } : known));
   if (remove.some(isSame)) return { set: [...set, one], add, remove: remove.filter((name) => !isSame(name)) };
+  // Each cookie needs a line of its own.
+  if (lower === 'set-cookie') return { set, add: [...add, one], remove };
   if (set.some(({ name }) => isSame(name))) return { set: extend(set), add, remove };
   if (add.some(({ name }) => isSame(name))) return { set, add: extend(add), remove };
   return { set, add: [...add, one], remove };
 }
+
+/** What joins two values of a header in one line. Others are lists, joined with commas (RFC 9110 §5.3). */
+const separators: ReadonlyMap<string, string> = new Map([['cookie', '; ']]);

@@ -1,5 +1,5 @@
 import { notApplied, type Verdict } from '../intent/plane.ts';
-import type { Service } from '../objects/service.ts';
+import { isHttp2, type Service } from '../objects/service.ts';
 import type { Attachment, ParentDecision } from './attachment.ts';
 import type { BackendTlsPolicies } from './backend-tls.ts';
 import { type ConditionDraft, no, yes } from './conditions.ts';
@@ -77,11 +77,6 @@ function describeAcceptance({ attachments, refusal }: ParentDecision, { verdicts
 function reasonOf({ reason }: Verdict): string {
   if (reason === notApplied) return 'Pending';
   return reason === undefined || reason === 'ExtendedValidationFailed' ? 'UnsupportedValue' : reason;
-}
-
-/** Returns whether endpoints speak only HTTP/2, which mirrors cannot be sent. */
-function isHttp2(appProtocol: string | undefined): boolean {
-  return appProtocol === 'h2c' || appProtocol === 'kubernetes.io/h2c';
 }
 
 /** Values of `appProtocol` that require TLS to the endpoints, which only a BackendTLSPolicy provides. */

@@ -13,7 +13,7 @@ export interface PolicyReport {
   readonly generation: number | undefined;
   /** A ConfigMap has not been read, or a route not been applied yet, so the stored status is preserved. */
   readonly isPending?: true;
-  /** Empty if no route of our Gateways uses its Services. */
+  /** Sorted by Gateway. Empty if no route of our Gateways uses its Services. */
   readonly ancestors: readonly AncestorReport[];
 }
 
@@ -30,20 +30,21 @@ interface RouteState {
   readonly isPending: boolean;
 }
 
-/** Limit of the API for the ancestors of a policy. */
-const maxAncestors = 16;
-
-/** Reports on policies, by `NAMESPACE/NAME`. */
+/**
+ * Reports on policies, by `NAMESPACE/NAME`.
+ *
+ * @param routes called only if there are policies
+ */
 export function reportPolicies(
   policies: BackendTlsPolicies,
-  routes: Iterable<RouteState>,
+  routes: () => Iterable<RouteState>,
   { grants, serviceOf }: ServiceLookup & { readonly grants: readonly ReferenceGrant[] },
 ): ReadonlyMap<string, PolicyReport> {
   const { decided } = policies;
   if (decided.length === 0) return new Map();
   const gateways = new Map<DecidedPolicy, Set<Gateway>>(decided.map((one) => [one, new Set()]));
   const pending = new Set<DecidedPolicy>(decided.filter(({ isWaiting }) => isWaiting));
-  for (const { route, decisions, isPending } of routes) {
+  for (const { route, decisions, isPending } of routes()) {
     const attached = decisions.flatMap(({ attachments, refusal }) => (refusal === undefined ? attachments : []));
     if (attached.length === 0) continue;
     for (const { namespace = route.meta.namespace, service, servicePort, refusal } of route.backends) {
@@ -64,7 +65,6 @@ export function reportPolicies(
       const names = [...(gateways.get(one) ?? [])].map((gateway) => gateway.meta);
       const ancestors = names
         .sort((a, b) => (`${a.namespace}/${a.name}` < `${b.namespace}/${b.name}` ? -1 : 1))
-        .slice(0, maxAncestors)
         .map(({ namespace, name }) => ({
           ancestorRef: { group: gatewayGroup, kind: 'Gateway', namespace, name },
           conditions,
@@ -81,7 +81,7 @@ function describePolicy({ refusal, unresolved, lost }: DecidedPolicy): readonly 
       ? yes('ResolvedRefs', 'ResolvedRefs', '')
       : no('ResolvedRefs', unresolved.reason, unresolved.message);
   if (lost.length > 0) {
-    const message = `another BackendTLSPolicy counts for ${lost.join(', ')}`;
+    const message = `another BackendTLSPolicy takes precedence for Service ${lost.join(', ')}`;
     return [no('Accepted', 'Conflicted', message), resolved];
   }
   if (refusal !== undefined) return [no('Accepted', refusal.reason, refusal.message), resolved];

@@ -4,6 +4,7 @@ import { type ObjectMeta, readMeta } from '../../base/read/object-meta.ts';
 import { ProblemList } from '../../base/read/problem-list.ts';
 import { isRecord, readShape } from '../../base/read/shape.ts';
 import { text } from '../../base/read/text.ts';
+import type { Refusal } from './refusal.ts';
 
 /** The part of a ReferenceGrant (gateway.networking.k8s.io) that lets routes use Services, and Gateways Secrets and ConfigMaps. */
 export interface ReferenceGrant {
@@ -73,12 +74,27 @@ export interface Referrer {
   readonly namespace: string;
 }
 
-/** Returns whether an object may refer to another one: in its own namespace, or by a grant of the other namespace. */
-export function isReferenceGranted(
+/** An object that is referred to. */
+export interface Referent {
+  readonly kind: 'Service' | 'Secret' | 'ConfigMap';
+  readonly namespace: string;
+  readonly name: string;
+}
+
+/** Returns why an object may not refer to another one, or undefined if it may. `path` is the reference, for messages. */
+export function findMissingGrant(
   grants: readonly ReferenceGrant[],
   from: Referrer,
-  to: { readonly kind: 'Service' | 'Secret' | 'ConfigMap'; readonly namespace: string; readonly name: string },
-): boolean {
+  to: Referent,
+  path: string,
+): Refusal<'RefNotPermitted'> | undefined {
+  if (isReferenceGranted(grants, from, to)) return undefined;
+  const message = `${path}: no ReferenceGrant of namespace ${to.namespace} allows ${to.kind} ${to.name}`;
+  return { reason: 'RefNotPermitted', message };
+}
+
+/** Returns whether an object may refer to another one: in its own namespace, or by a grant of the other namespace. */
+export function isReferenceGranted(grants: readonly ReferenceGrant[], from: Referrer, to: Referent): boolean {
   if (to.namespace === from.namespace) return true;
   return grants.some((grant) => {
     if (grant.meta.namespace !== to.namespace) return false;

@@ -4,6 +4,7 @@ import { showValue } from '../../base/read/show-value.ts';
 import type { ServiceShare } from '../intent/service-share.ts';
 import type { HolderKind } from './listener-holder.ts';
 import { gatewayGroup, isAbsent, isPort } from './parts.ts';
+import type { Refusal } from './refusal.ts';
 
 /** Kinds of routes that are served. */
 export const routeKinds = ['GRPCRoute', 'HTTPRoute', 'TCPRoute', 'TLSRoute', 'UDPRoute'] as const;
@@ -26,10 +27,7 @@ export interface GatewayRoute {
 }
 
 /** The reason why a route is not accepted on any listener. */
-export interface RouteRefusal {
-  readonly reason: 'UnsupportedValue' | 'IncompatibleFilters';
-  readonly message: string;
-}
+export type RouteRefusal = Refusal<'UnsupportedValue' | 'IncompatibleFilters'>;
 
 /** A listener of a Gateway or ListenerSet, or all of them, that a route refers to. */
 export interface ParentRef {
@@ -45,10 +43,7 @@ export interface ParentRef {
 }
 
 /** Why a backend can never be used, for the condition `ResolvedRefs`. */
-export interface BackendRefusal {
-  readonly reason: 'InvalidKind' | 'BackendNotFound';
-  readonly message: string;
-}
+export type BackendRefusal = Refusal<'InvalidKind' | 'BackendNotFound'>;
 
 /** A backend of a route. An unusable backend keeps its share and answers with an error. */
 export interface RouteBackend extends ServiceShare {

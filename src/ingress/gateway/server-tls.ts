@@ -1,6 +1,6 @@
 import { hash } from 'node:crypto';
 import { configMapKey, type ReferenceChecks } from '../intent/references.ts';
-import type { ServiceShare, ShareTls } from '../intent/service-share.ts';
+import type { NamedPem, ServiceShare, ShareTls } from '../intent/service-share.ts';
 import type { ChangedObjects } from '../intent/site-source.ts';
 import type { Service } from '../objects/service.ts';
 import { BackendTlsPolicies, listPolicyConfigMaps, targetPortOf } from './backend-tls.ts';
@@ -97,12 +97,21 @@ export class ServerTls {
   }
 }
 
+/** Digests of certificates, because many shares have the same object. */
+const digests = new WeakMap<NamedPem, string>();
+
+function digestOf(one: NamedPem): string {
+  const digest = digests.get(one) ?? hash('sha256', one.pem);
+  digests.set(one, digest);
+  return digest;
+}
+
 /** Returns equal texts for equal shares, as far as grants and policies decide about them. */
 export function describeShare({ isForbidden, tls }: ServiceShare): string {
   return `${isForbidden === true ? 1 : 0}${tls === undefined ? '' : describeTls(tls)}`;
 }
 
 function describeTls({ name, authority, certificate }: ShareTls): string {
-  const parts = [authority, certificate].map((one) => one && `${one.name} ${hash('sha256', one.pem)}`);
+  const parts = [authority, certificate].map((one) => one && `${one.name} ${digestOf(one)}`);
   return `(${name} ${parts.join(' ')})`;
 }

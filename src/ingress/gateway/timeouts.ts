@@ -20,8 +20,8 @@ export function readExchange({ timeouts, retry }: Record<string, unknown>, at: s
   if (tries === undefined) return limit;
   if (isFault(tries)) return tries;
   const { whole, attempt } = limit;
-  // HAProxy limits each try; it cannot cut the last one short.
-  if (whole !== undefined && (attempt === undefined || attempt * (1 + tries.attempts) > whole)) {
+  // HAProxy limits each try; it cannot cut the last one short. Without retries, the first one is the whole.
+  if (whole !== undefined && tries.attempts > 0 && (attempt === undefined || attempt * (1 + tries.attempts) > whole)) {
     const cure = `with ${tries.attempts} retries, backendRequest must be set to at most 1/${1 + tries.attempts} of request`;
     return wrong(`${at}.timeouts`, timeouts, cure);
   }

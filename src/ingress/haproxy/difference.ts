@@ -2,7 +2,7 @@ import { isDeepStrictEqual } from 'node:util';
 import { changedKeys, MapDraft } from '../../base/model/layered-map.ts';
 import { type Command, certificateFile, defaultCertificateFile } from './command.ts';
 import { certificateEntries, nameEntries, parentOf, siteEntries } from './entries.ts';
-import { planGateways } from './gateway-difference.ts';
+import { planGateways, planInner } from './gateway-difference.ts';
 import type { InForce } from './layout.ts';
 import type { Maps } from './maps.ts';
 import type { Certificate, HttpState, Passthrough, Settings, Site } from './model.ts';
@@ -46,12 +46,12 @@ export function planChange(before: InForce, wanted: HttpState): Change {
       certificates,
       authorities: authorities.inForce,
       backends: placed.backends,
-      gateways: wanted.gateways,
+      gateways: planInner(before.state, { settings, gateways: wanted.gateways }, room, { steps, wait }),
     },
     layout: { ...placed.layout, authorities: authorities.known },
   };
   planRoutes(before, after, placed.rerouted, steps);
-  planGateways(before, after, placed.rerouted, room, { steps, wait });
+  planGateways(before, after, placed.rerouted, steps);
   const { prepare, route, unroute, adjust, remove } = steps;
   return { commands: [...prepare, ...route, ...unroute, ...adjust, ...remove], after, waiting };
 }

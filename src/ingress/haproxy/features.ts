@@ -15,6 +15,7 @@ import { listIdOf } from './networks.ts';
 import { noRules } from './paths.ts';
 import { checkHost, checkMapValue, checkToken, UnfitValue } from './quote.ts';
 import { serverName } from './server-name.ts';
+import { loginValue } from './users.ts';
 
 /**
  * The features of a backend as map values, so that they can change at run time. The value of a host's entry is a
@@ -34,6 +35,7 @@ export const featureMaps = [
   'hsts',
   'deny',
   'guard',
+  'login',
   'body-size',
   'forwarded-prefix',
   'redirect-base',
@@ -156,6 +158,7 @@ function flagsOf(backend: Backend, forwarded: ForwardedMode, redirect: boolean |
     rewrite?.dropRest === true && letters.rewriteOnly,
     rewrite?.target === '/' && letters.rewriteRoot,
     http.guard !== undefined && letters.guard,
+    http.login !== undefined && letters.login,
     http.cookie?.secureOverTls === true && letters.secureOverTls,
     http.hsts !== undefined && letters.hsts,
     http.bodySize !== undefined && letters.bodySize,
@@ -203,9 +206,10 @@ export function featureEntries(backend: Backend, section: string): Map<FeatureMa
   if (rewrite?.prefix !== '') add('rewrite-prefix', rewrite?.prefix);
   add('rewrite-target', rewrite?.target);
   add('hsts', hsts);
-  const { bodySize, forwardedPrefix, redirect, cors, steering, mirrors, guard } = backend.http ?? {};
+  const { bodySize, forwardedPrefix, redirect, cors, steering, mirrors, guard, login } = backend.http ?? {};
   add('mirrors', mirrors && mirrorsValue(mirrors, backend.tenant));
   add('guard', guard && guardValue(guard));
+  add('login', login && loginValue(login, backend.tenant));
   if (steering !== undefined) {
     add('steering', steeringValue(steering));
     entries.set('steered', steeredEntries(steering, section));

@@ -10,8 +10,16 @@ import { checkToken, hopHeader, UnfitValue } from './quote.ts';
  * `SECTION|set:name` in `edit-values.map` has a value, URL-encoded.
  */
 
-const operations = ['set', 'add', 'remove'] as const;
-type Operation = (typeof operations)[number];
+type Operation = 'set' | 'add' | 'more' | 'remove';
+
+/** `more` adds a second line. */
+const setCookie = 'set-cookie';
+
+/** Returns the operations that a backend may have for a name, in the order of their effect. */
+function listOperations(name: string): readonly Operation[] {
+  // A comma may be part of a cookie, so its lines cannot be joined (RFC 9110 §5.3).
+  return name === setCookie ? ['set', 'add', 'more', 'remove'] : ['set', 'add', 'remove'];
+}
 
 /** Headers that describe the connection or the body; changing them would confuse HAProxy and the server. */
 const fixed = new Set([
@@ -37,7 +45,10 @@ interface Edit {
   readonly value?: string;
 }
 
-/** Lists changes; of equal names, the first one counts. Throws {@link UnfitValue}. */
+/**
+ * Lists changes; of equal names, the first one counts, but Set-Cookie may be set once and added twice. Throws
+ * {@link UnfitValue}.
+ */
 function listEdits(edits: HeaderEdits | undefined): readonly Edit[] {
   if (edits === undefined) return [];
   const all = [
@@ -45,7 +56,7 @@ function listEdits(edits: HeaderEdits | undefined): readonly Edit[] {
     ...edits.add.map(({ name, value }): Edit => ({ operation: 'add', name, value })),
     ...edits.remove.map((name): Edit => ({ operation: 'remove', name })),
   ];
-  const byName = new Map<string, Edit>();
+  const listed = new Map<string, Edit>();
   for (const edit of all) {
     const name = checkToken('header', edit.name).toLowerCase();
     // Names are words of the configuration, where one begins a comment and the other a quotation.
@@ -53,9 +64,12 @@ function listEdits(edits: HeaderEdits | undefined): readonly Edit[] {
     if (fixed.has(name)) throw new UnfitValue(`header ${edit.name}: cannot be changed`);
     if (edit.value !== undefined && /[^\t -~\u0080-\u{10ffff}]/u.test(edit.value))
       throw new UnfitValue(`value of header ${edit.name}: contains a control character`);
-    if (!byName.has(name)) byName.set(name, { ...edit, name });
+    const isRepeated = edit.operation === 'add' && listed.has(`add ${name}`);
+    const operation = isRepeated ? 'more' : edit.operation;
+    const key = name === setCookie ? `${operation} ${name}` : name;
+    if (!listed.has(key)) listed.set(key, { ...edit, operation, name });
   }
-  return [...byName.values()];
+  return [...listed.values()];
 }
 
 /** Returns the list of changes, and their values by key. */
@@ -78,16 +92,16 @@ export function editRules(names: Iterable<string>, kind: 'request' | 'response',
   const sorted = [...names].sort();
   if (sorted.length === 0) return '';
   const lines = sorted.flatMap((name) =>
-    operations.map((operation) => {
+    listOperations(name).map((operation) => {
       const isMeant = `if { var(txn.edits) -m sub ,${operation}:${name}, }`;
       if (operation === 'remove') return `  ${rule} del-header ${name} ${isMeant}`;
       const value = `%[var(txn.section),concat(|${kind}|${operation}:${name}),map_str(maps/edit-values.map),url_dec]`;
-      return `  ${rule} ${operation}-header ${name} ${value} ${isMeant}`;
+      return `  ${rule} ${operation === 'more' ? 'add' : operation}-header ${name} ${value} ${isMeant}`;
     }),
   );
   return `  ${rule} unset-var(txn.edits)
   ${rule} set-var(txn.edits) var(txn.section),map_str(maps/${kind}-edits.map) ${when}
   # Requests without changes do not pay for the names of others.
-  ${rule} allow if !{ var(txn.edits) -m found } !${flagged(letters.headers)}
+  ${rule} allow if !{ var(txn.edits) -m found } !${flagged(letters.headers)}${kind === 'request' ? ` !${flagged(letters.login)}` : ''}
 ${lines.join('\n')}\n`;
 }

@@ -1,7 +1,8 @@
 import { needsScript } from './exchange.ts';
 import { listEditedNames } from './header-edits.ts';
-import type { HttpState, Settings } from './model.ts';
+import type { HttpState, Settings, User } from './model.ts';
 import { authorityFile, type ServerLine, spareShapes } from './section.ts';
+import { listUsers } from './users.ts';
 
 /**
  * Assigns sections of HAProxy's configuration to backends. Sections cannot be created at run time: backends in the
@@ -22,6 +23,8 @@ export interface Layout {
   readonly authorities: ReadonlySet<string>;
   /** Names of headers for which HAProxy has loaded rules. */
   readonly editedHeaders: ReadonlySet<string>;
+  /** Lists of users that HAProxy has loaded, by name. */
+  readonly users: ReadonlyMap<string, readonly User[]>;
   /** Whether HAProxy has loaded the Lua script. */
   readonly hasScript: boolean;
 }
@@ -87,6 +90,7 @@ export function freshLayout(state: HttpState, kept: Iterable<string> = []): Layo
     tenancies: new Map(),
     authorities: new Set([...state.authorities].map(([name, pem]) => authorityFile(name, pem))),
     editedHeaders: new Set([...needed, ...others]),
+    users: listUsers(state),
     hasScript: needsScript(state),
   };
 }

@@ -5,6 +5,7 @@ import { cookieFormat, isBare, isPlain, withoutCookie } from './features.ts';
 import type { Backend, HeaderAction, HttpBackend, Server, VerifiedTls } from './model.ts';
 import { checkName, checkToken, fileName, hopHeader, quoteHeaderValue, quoteWord, UnfitValue } from './quote.ts';
 import { serverName } from './server-name.ts';
+import { loginLines } from './users.ts';
 
 /** A server as its section and the runtime socket represent it. */
 export interface ServerLine {
@@ -48,7 +49,7 @@ export const spareShapes: ReadonlyMap<string, string> = new Map(
 );
 
 const ownSections =
-  /^(?:spare-.*|limits|redirect|be_sni|be_no_sni|openshift_default|answer_.*|redirect_to|gateway_.*)$/;
+  /^(?:spare-.*|limits|redirect|be_sni|be_no_sni|openshift_default|answer_.*|redirect_to|gateway_.*|closed|logins|login_checks|tenants)$/;
 
 /**
  * Returns a backend as a section. `own` means a section with the backend's name, which HAProxy loaded with the
@@ -203,7 +204,7 @@ function shapeOf(backend: Backend): string {
 }
 
 function httpLines(http: HttpBackend): string[] {
-  const lines: string[] = [];
+  const lines: string[] = http.login === undefined ? [] : [...loginLines(http.login)];
   if (http.adjustCase === true) lines.push('option h1-case-adjust-bogus-server');
   for (const action of http.requestHeaders ?? []) lines.push(`http-request ${headerRule(action)}`);
   for (const action of http.responseHeaders ?? []) lines.push(`http-response ${headerRule(action)}`);

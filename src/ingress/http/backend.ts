@@ -13,6 +13,7 @@ import type { CookieDemand, ExchangeDemand, Group } from '../intent/group.ts';
 import type { Filters, HeaderChange, Redirect } from '../intent/match.ts';
 import type { ServiceShare, ShareTls } from '../intent/service-share.ts';
 import type { SiteDemand, SiteOwner } from '../intent/site-request.ts';
+import { isHttp2 } from '../objects/service.ts';
 import { rewriteOf } from './rewrite.ts';
 import { type Termination, terminationOf } from './termination.ts';
 
@@ -145,6 +146,8 @@ function makeHttp(
     ...(redirect !== undefined && closed === undefined && { redirect: makeRedirect(redirect) }),
     ...(cors !== undefined && { cors }),
     ...(access.bodySize !== undefined && { bodySize: access.bodySize }),
+    ...(access.login !== undefined &&
+      closed === undefined && { login: { realm: access.login.realm, users: access.login.users } }),
     ...(forwarded !== undefined && { forwarded }),
     ...(rewrite !== undefined && { rewrite }),
     ...(rewriteHost !== undefined && { rewriteHost }),
@@ -282,10 +285,6 @@ export function listShareCertificates({ groups }: SiteDemand): ReadonlyMap<strin
     for (const one of [tls?.authority, tls?.certificate]) if (one !== undefined) found.set(one.name, one.pem);
   }
   return found;
-}
-
-function isHttp2(appProtocol: string | undefined): boolean {
-  return appProtocol === 'h2c' || appProtocol === 'kubernetes.io/h2c';
 }
 
 /** Returns the servers of the share to which a client can assign requests, and the others. */

@@ -75,8 +75,7 @@ export function makeHost(
   rulesOf: (listener: SiteListener) => ReadonlyMap<string, NameRules>,
   innerOf: (listener: SiteListener) => number | undefined = () => undefined,
 ): VirtualHost | undefined {
-  const owner = [...place.listeners.keys()].filter((own) => covers(own, pattern)).sort(bySpecificity)[0];
-  const listener = owner === undefined ? undefined : place.listeners.get(owner);
+  const listener = findOwner(place, pattern);
   if (listener === undefined) return undefined;
   const own = rulesOf(listener);
   const parts: (readonly Rule[])[] = [];
@@ -99,8 +98,14 @@ export function makeHost(
   };
 }
 
+/** Returns the most specific listener of a place that covers a name. */
+export function findOwner({ listeners }: Place, pattern: string): SiteListener | undefined {
+  const owner = listAbove(pattern).find((name) => listeners.has(name));
+  return owner === undefined ? undefined : listeners.get(owner);
+}
+
 /** Returns a name and the wildcards above it, most specific first. */
-function listAbove(pattern: string): readonly string[] {
+export function listAbove(pattern: string): readonly string[] {
   const names = [pattern];
   let rest = pattern.startsWith('*.') ? pattern.slice(2) : pattern;
   while (rest.includes('.')) {

@@ -2,11 +2,11 @@ import { isDeepStrictEqual } from 'node:util';
 import { MapDraft } from '../../base/model/layered-map.ts';
 import { byAge } from '../claims/order.ts';
 import type { Certificate } from '../haproxy/model.ts';
-import type { ClientAuthorities, Gateways, TlsName, VirtualHost } from '../haproxy/rule.ts';
+import type { ClientAuthorities, Gateways, InnerOwners, TlsName, VirtualHost } from '../haproxy/rule.ts';
 import type { ListenerId, SiteListener } from '../intent/listener.ts';
 import type { SiteRequest } from '../intent/site-request.ts';
 import type { CertificateBook } from './certificate-book.ts';
-import { covers, makeHost, type NameRules, sortRules } from './gateway-hosts.ts';
+import { covers, listAbove, makeHost, type NameRules, sortRules } from './gateway-hosts.ts';
 import { GatewayOutcomes } from './gateway-outcomes.ts';
 import { findPlaces, type Place, type Places, patternOf } from './gateway-places.ts';
 import { type GatewayPlan, type ListenerVerdict, noGatewayPlan, type RefusedAtListener } from './gateway-plan.ts';
@@ -180,9 +180,12 @@ export class GatewayPlanner {
   /** Updates a virtual host and returns its key. */
   #planHost(place: Place, pattern: string): string {
     const key = `${place.name}|${pattern}`;
-    const isListed = [...place.listeners.values()].some(
-      (one) => !isForConnections(one) && (patternOf(one) === pattern || this.#rules.get(one.id)?.has(pattern) === true),
-    );
+    // Requests have only names that their listener covers.
+    const isListed = listAbove(pattern).some((name) => {
+      const one = place.listeners.get(name);
+      if (one === undefined || isForConnections(one)) return false;
+      return name === pattern || this.#rules.get(one.id)?.has(pattern) === true;
+    });
     const host = isListed
       ? makeHost(
           place,
@@ -212,17 +215,22 @@ export class GatewayPlanner {
     const defaults = new Map<number, string>();
     const usual = new Map<string, number>();
     const clients = new Map<number, ClientAuthorities>();
+    const owners = new Map<number, InnerOwners>();
     for (const scope of places.flatMap(listScopes)) {
       const { place, key, kind } = scope;
       const inner = slots.inner.get(key);
       if (inner === undefined) continue;
       const found = listCertificates(scope, (id) => this.#checked.get(id), inner, this.#parts.hasHttp2);
       certificates.push(...found.certificates);
-      if (found.usual !== undefined) defaults.set(inner, found.usual);
+      if (found.usual !== undefined) defaults.set(inner, found.usual.pem);
       if (kind === 'http') usual.set(place.name, inner);
       const [listener] = scope.listeners.values();
       const pem = listener?.tls?.clients?.pem;
       if (pem !== undefined) clients.set(inner, { scope: key, pem });
+      owners.set(inner, {
+        ...(found.usual !== undefined && { defaults: found.usual.owner }),
+        ...(listener !== undefined && { clients: listener.owner.meta.namespace }),
+      });
     }
     const endedNames = places.flatMap((place) => listEndedNames(place, (one) => this.#listPassed(one)));
     const tlsNames = places
@@ -249,6 +257,7 @@ export class GatewayPlanner {
       inner: usual,
       defaults,
       clients,
+      owners,
     };
     const listeners = [...this.#listeners.values()].map((one) => this.#judgeListener(one, slots));
     const { served, refused, backends, authorities } = this.#outcomes.list();

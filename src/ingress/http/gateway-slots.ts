@@ -90,11 +90,12 @@ export class GatewaySlots {
 
   /** Returns the reason why a listener cannot receive requests at a place, or undefined. */
   findLack(place: Place, listener: SiteListener): string | undefined {
+    const cure = 'remove a listener, or ask the administrator for a larger range';
     const isShared = this.isShared(place);
-    if (!isShared && !this.#ports.has(kindOf(place))) return 'the router has no more ports for listeners';
+    if (!isShared && !this.#ports.has(kindOf(place))) return `all ports of --listener-ports are in use; ${cure}`;
     const scope = scopeOf(place, listener);
     if (scope === undefined || (isShared && scope === place.name) || this.#inner.has(scope)) return undefined;
-    return 'the router has no more frontends for TLS';
+    return `all TLS frontends of --listener-ports are in use; ${cure}`;
   }
 }
 

@@ -4,7 +4,7 @@ import type { TlsName } from '../haproxy/rule.ts';
 import type { ListenerId, SiteListener } from '../intent/listener.ts';
 import type { KeyPair } from './certificate.ts';
 import type { CertificateBook } from './certificate-book.ts';
-import { bySpecificity } from './gateway-hosts.ts';
+import { bySpecificity, findOwner } from './gateway-hosts.ts';
 import { type Place, patternOf } from './gateway-places.ts';
 import type { InnerScope } from './inner-scopes.ts';
 
@@ -40,8 +40,8 @@ export function checkListener(
 /** Certificates of a place. */
 export interface PlaceCertificates {
   readonly certificates: readonly Certificate[];
-  /** Default certificate, for names that no certificate contains. Absent: the router's. */
-  readonly usual?: string;
+  /** Default certificate, for names that no certificate contains, and the namespace of its listener. Absent: the router's. */
+  readonly usual?: { readonly pem: string; readonly owner: string };
 }
 
 /**
@@ -59,18 +59,20 @@ export function listCertificates(
 ): PlaceCertificates {
   const taken = new Set<string>();
   const certificates: Certificate[] = [];
-  let usual: string | undefined;
+  let usual: PlaceCertificates['usual'];
   const listeners = [...scope.listeners].sort(([one], [other]) => bySpecificity(one, other));
-  for (const [pattern, { id }] of listeners) {
+  for (const [pattern, { id, owner }] of listeners) {
+    const { namespace } = owner.meta;
     for (const [index, { pem, fingerprint }] of (checkedOf(id)?.keyPairs ?? []).entries()) {
       const own = listNames(pem).filter((name) => pattern === '*' || isWithin(name, pattern));
       const hosts = [...new Set(index === 0 && pattern !== '*' ? [pattern, ...own] : own)].filter(
         (host) => !taken.has(host),
       );
       for (const host of hosts) taken.add(host);
-      if (index === 0) usual = pem;
+      if (index === 0) usual = { pem, owner: namespace };
       if (hosts.length === 0) continue;
-      const name = `inner-${inner}:${id.replaceAll('/', ':')}:${index}:${fingerprint.replaceAll(':', '').slice(0, 16)}`;
+      const digest = fingerprint.replaceAll(':', '').slice(0, 16);
+      const name = `${namespace}:inner-${inner}:${id.replaceAll('/', ':')}:${index}:${digest}`;
       certificates.push({ name, pem, hosts, http2, inner });
     }
   }
@@ -130,10 +132,7 @@ function listBackendNames(
   listener: SiteListener,
   backendsOf: (listener: SiteListener) => ReadonlyMap<string, string>,
 ): readonly TlsName[] {
-  return [...backendsOf(listener)].flatMap(([pattern, backend]): TlsName[] => {
-    const owner = [...place.listeners.keys()]
-      .filter((own) => own === '*' || isWithin(pattern, own))
-      .sort(bySpecificity)[0];
-    return owner === patternOf(listener) ? [{ key: `${place.name}|${pattern}`, to: { backend } }] : [];
-  });
+  return [...backendsOf(listener)].flatMap(([pattern, backend]): TlsName[] =>
+    findOwner(place, pattern) === listener ? [{ key: `${place.name}|${pattern}`, to: { backend } }] : [],
+  );
 }

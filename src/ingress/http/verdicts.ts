@@ -106,7 +106,7 @@ export class VerdictWriter {
     });
     return {
       ...describeRequest(request),
-      ...demand.closed,
+      ...describeClosed(demand),
       ...(demand.missing !== undefined && demand.missing.length > 0 && { missing: demand.missing }),
       notes: [
         ...(certificateNote === undefined ? [] : [certificateNote]),
@@ -118,6 +118,12 @@ export class VerdictWriter {
       ignored: demand.ignored,
     };
   }
+}
+
+function describeClosed({ closed }: SiteDemand): Pick<Verdict, 'reason' | 'message' | 'pending'> {
+  if (closed === undefined) return {};
+  const { reason, message, isWaiting } = closed;
+  return { reason, message, ...(isWaiting && { pending: { what: 'all' } }) };
 }
 
 function describeWarnings({ warnings }: SiteDemand): readonly string[] {

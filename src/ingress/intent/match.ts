@@ -77,7 +77,10 @@ export interface HeaderChange {
   readonly value?: string;
 }
 
-/** Header changes as the Gateway API defines them. A name has at most one action. */
+/**
+ * Header changes as the Gateway API defines them. A name has at most one action, but Set-Cookie may be set once and added
+ * twice: by a rule and by its backend.
+ */
 export interface HeaderEdits {
   /** Replaces all values. */
   readonly set: readonly HeaderValue[];

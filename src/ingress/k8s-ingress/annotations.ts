@@ -55,20 +55,24 @@ const missing: Readonly<Record<string, string>> = {
   'proxy-redirect-to': 'Location of servers is passed on unchanged',
 };
 
-const getDefaults = lazily((): ReadAnnotations => readAll({}));
+const getDefaults = lazily((): ReadAnnotations => readAll({}, ''));
 
-/** Reads the annotations of ingress-nginx. */
-export function readIngressAnnotations(written: Readonly<Record<string, string>>): ReadAnnotations {
+/**
+ * Reads the annotations of ingress-nginx.
+ *
+ * @param namespace of the Ingress
+ */
+export function readIngressAnnotations(written: Readonly<Record<string, string>>, namespace: string): ReadAnnotations {
   // Most Ingresses have none, or only those of other programs such as cert-manager.
-  for (const key in written) if (key.startsWith(nginxPrefix) || isForeign(key)) return readAll(written);
+  for (const key in written) if (key.startsWith(nginxPrefix) || isForeign(key)) return readAll(written, namespace);
   return getDefaults();
 }
 
-function readAll(written: Readonly<Record<string, string>>): ReadAnnotations {
+function readAll(written: Readonly<Record<string, string>>, namespace: string): ReadAnnotations {
   const annotations = new IngressAnnotations(written);
   const settings: IngressSettings = {
     ...readRedirects(annotations),
-    ...readAccess(annotations),
+    ...readAccess(annotations, namespace),
     ...readTraffic(annotations),
   };
   for (const [name, message] of Object.entries(tuning)) annotations.refuse(name, 'ignored', message);

@@ -2,7 +2,9 @@ import { hash } from 'node:crypto';
 import type { Group } from '../intent/group.ts';
 import { defaultListener } from '../intent/listener.ts';
 import type { Match } from '../intent/match.ts';
+import type { UsersState } from '../intent/references.ts';
 import type { SiteDemand, SiteFields, SiteOwner, SiteRequest } from '../intent/site-request.ts';
+import { nginxPrefix } from './annotation-reader.ts';
 import { readIngressAnnotations } from './annotations.ts';
 import { translateTls } from './hosts.ts';
 import type { Ingress, IngressPath, IngressSpec } from './ingress.ts';
@@ -32,7 +34,7 @@ const fields: SiteFields = {
 
 /** Reads the annotations of an Ingress. */
 export function readIngress(ingress: Ingress): ReadIngress {
-  return { ingress, ...readIngressAnnotations(ingress.annotations) };
+  return { ingress, ...readIngressAnnotations(ingress.annotations, ingress.meta.namespace) };
 }
 
 /** Returns the paths of each host of an Ingress. The empty host means all. */
@@ -58,19 +60,27 @@ export function placeOf({ type, value }: Match['path']): string {
   return type === 'element' ? value.replace(/\/+$/, '') : value;
 }
 
-/** Translates an Ingress into requests for its hosts. A canary requests none: its main Ingress serves it. */
-export function translateIngress({ ingress, settings, findings }: ReadIngress, peers: Peers): Translation {
+/**
+ * Translates an Ingress into requests for its hosts. A canary requests none: its main Ingress serves it.
+ *
+ * @param users for its basic authentication. Absent: not known
+ */
+export function translateIngress(
+  { ingress, settings, findings }: ReadIngress,
+  peers: Peers,
+  users?: UsersState,
+): Translation {
   const { spec } = ingress;
   if (!spec.ok) return { requests: [makeRequest(ingress, '', spec)], findings };
   if (settings.canary !== undefined) return { requests: [], findings };
-  const noted = [...findings];
+  const noted = [...findings, ...describeUsers(settings, users)];
   const requests: SiteRequest[] = [];
   for (const [host, paths] of addAliases(listHosts(spec.value), settings, peers)) {
-    const demand = translateHost(spec.value, host, paths, settings, peers, noted);
+    const demand = translateHost(spec.value, host, paths, settings, peers, noted, users);
     if (demand !== undefined) requests.push(makeRequest(ingress, host, { ok: true, value: demand }));
   }
   // After all paths, because one that cannot be served closes all others if there are access rules.
-  const closed = findClosed(noted);
+  const closed = findClosed(noted, users?.state === 'waiting');
   return { requests: requests.map((request) => complete(request, closed, noted)), findings: noted };
 }
 
@@ -99,6 +109,7 @@ function translateHost(
   settings: IngressSettings,
   peers: Peers,
   findings: Finding[],
+  users: UsersState | undefined,
 ): SiteDemand | undefined {
   const matches: Match[] = [];
   const groups: Group[] = [];
@@ -134,6 +145,14 @@ function translateHost(
     access: {
       ...(settings.allowed !== undefined && { allowed: settings.allowed }),
       ...(settings.denied !== undefined && { denied: settings.denied }),
+      ...(settings.login !== undefined && {
+        login: {
+          source: settings.login.secret,
+          realm: settings.login.realm,
+          // Without users, the Ingress is closed.
+          users: users?.state === 'valid' ? users.users : [],
+        },
+      }),
       limits: {
         ...(settings.limits.concurrent !== undefined && { concurrentTcp: settings.limits.concurrent }),
         ...(settings.limits.rate !== undefined && { rateHttp: settings.limits.rate }),
@@ -198,8 +217,35 @@ function addPaths(
 }
 
 /** Returns whether the Ingress has rules without which its paths must not be served. */
-export function hasAccessRules({ allowed, denied }: IngressSettings): boolean {
-  return allowed !== undefined || denied !== undefined;
+export function hasAccessRules({ allowed, denied, login }: IngressSettings): boolean {
+  return allowed !== undefined || denied !== undefined || login !== undefined;
+}
+
+/** Returns what does not work about the users of an Ingress. */
+function describeUsers({ login, passthrough }: IngressSettings, users: UsersState | undefined): readonly Finding[] {
+  if (login === undefined) return [];
+  const make = (outcome: Finding['outcome'], message: string): Finding => ({
+    subject: `${nginxPrefix}auth-secret`,
+    value: JSON.stringify(login.secret),
+    outcome,
+    message,
+  });
+  if (passthrough) return [make('closed', 'users cannot log in inside TLS that a server ends')];
+  switch (users?.state) {
+    case 'valid':
+      return users.note === undefined ? [] : [make('refused', users.note)];
+    case 'invalid':
+      return [make('closed', users.message)];
+    case 'waiting':
+      return [make('closed', 'this Secret has not been read yet')];
+    case undefined:
+      return [
+        make(
+          'differs',
+          'the hashes in this Secret must begin with $1$, $5$, $6$ or $2y$; others, such as $apr1$, are rejected',
+        ),
+      ];
+  }
 }
 
 function describeRival({ field, path }: IngressPath, host: string, owner: string): Finding {
@@ -222,11 +268,15 @@ function describeResource({ field }: IngressPath, name: string): Finding {
   };
 }
 
-function findClosed(findings: readonly Finding[]): SiteDemand['closed'] {
+function findClosed(findings: readonly Finding[], isWaiting: boolean): SiteDemand['closed'] {
   const found = findings.filter(({ outcome }) => outcome === 'closed');
   if (found.length === 0) return undefined;
   const sentences = found.slice(0, 3).map(describeFinding);
-  return { reason: 'AnnotationNotSupported', message: `every path answers 503: ${sentences.join('; ')}` };
+  return {
+    reason: 'AnnotationNotSupported',
+    message: `every path answers 503: ${sentences.join('; ')}`,
+    ...(isWaiting && found.length === 1 && { isWaiting }),
+  };
 }
 
 /** Returns a finding as one sentence without a full stop. */

@@ -50,6 +50,11 @@ export interface ServicePort {
   readonly appProtocol?: string;
 }
 
+/** Returns whether an `appProtocol` means HTTP/2 without TLS, whose endpoints understand no HTTP/1.1. */
+export function isHttp2(appProtocol: string | undefined): boolean {
+  return appProtocol === 'h2c' || appProtocol === 'kubernetes.io/h2c';
+}
+
 /** Set on a Service without pods until a connection unidles it (OpenShift). */
 export const idledAnnotation = 'idling.alpha.openshift.io/idled-at';
 

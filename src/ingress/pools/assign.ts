@@ -12,6 +12,7 @@ import {
 import { hashText, mixBits } from '../../base/model/hash.ts';
 import type { Labels, ObjectMeta } from '../../base/read/object-meta.ts';
 import { byAge, byAgeAndName } from '../claims/order.ts';
+import type { Refusal } from '../gateway/refusal.ts';
 import { type AddressPool, admitsNamespace, rangesOf } from './pool.ts';
 
 /** An object that wants virtual addresses. */
@@ -39,12 +40,8 @@ export interface AddressOwner {
 /** Virtual addresses of one object. */
 export interface AddressAssignment {
   readonly addresses: readonly Address[];
-  readonly refusal?: {
-    /** Reason of a Gateway's condition. */
-    readonly reason: 'AddressNotUsable' | 'AddressNotAssigned';
-    /** Does not reveal objects of other namespaces. */
-    readonly message: string;
-  };
+  /** Does not reveal objects of other namespaces. */
+  readonly refusal?: Refusal<'AddressNotUsable' | 'AddressNotAssigned'>;
 }
 
 /** State of one pool. */

@@ -88,8 +88,9 @@ export class StatusFile implements StatusSink {
   ): void {
     this.#ingressAddresses = ingressAddresses ?? this.#ingressAddresses;
     const now = new Date(this.#clock());
+    // Routes, and listeners of Gateways and ListenerSets.
     const entries = statuses.flatMap((status) =>
-      status.kind === undefined ? (this.#makeEntry(status, now) ?? []) : [],
+      status.kind === undefined || status.listener !== undefined ? (this.#makeEntry(status, now) ?? []) : [],
     );
     this.#entries = new Map(entries.map(({ uid, ingress }) => [uid, ingress]));
     entries.sort((one, other) => (one.place < other.place ? -1 : 1));

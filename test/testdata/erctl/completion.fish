@@ -58,7 +58,7 @@ complete -c erctl -n '__fish_seen_subcommand_from routes' -l output -x -a 'text 
 complete -c erctl -n __fish_use_subcommand -a addresses -d 'list virtual addresses with owners and holders, the nodes that may hold them, and recent moves with reasons'
 complete -c erctl -n '__fish_seen_subcommand_from addresses' -l agent -r -d 'URL of the agent, from its --stats-address and --stats-port'
 complete -c erctl -n '__fish_seen_subcommand_from addresses' -l output -x -a 'text json' -d 'output format'
-complete -c erctl -n __fish_use_subcommand -a validate -d 'check EgressRouters, NetworkAttachmentDefinitions, network configurations and configuration lists, and Routes and Gateways of the ingress agent'
+complete -c erctl -n __fish_use_subcommand -a validate -d 'check EgressRouters, NetworkAttachmentDefinitions, CNI configurations and configuration lists, and the objects that the ingress agent serves'
 complete -c erctl -n '__fish_seen_subcommand_from validate' -F
 complete -c erctl -n '__fish_seen_subcommand_from validate' -l allow-names -r -d 'names inside the cluster that are allowed as destinations'
 complete -c erctl -n '__fish_seen_subcommand_from validate' -l output -x -a 'text json' -d 'output format'

@@ -11,7 +11,7 @@ _erctl() {
     'logs:print the plugin s log of a router, with the calls that set it up and changed it'
     'routes:list the claims on the ingress agent of this node'
     'addresses:list virtual addresses with owners and holders, the nodes that may hold them, and recent moves with reasons'
-    'validate:check EgressRouters, NetworkAttachmentDefinitions, network configurations and configuration lists, and Routes and Gateways of the ingress agent'
+    'validate:check EgressRouters, NetworkAttachmentDefinitions, CNI configurations and configuration lists, and the objects that the ingress agent serves'
     'migrate:report which existing Ingresses or Routes the ingress agent serves'
     'render:print the NetworkAttachmentDefinition of an EgressRouter and the rules that the plugin would install'
     'schema:print the JSON Schema of the output of a command'

@@ -155,6 +155,72 @@ spec: { targetRefs: [{ group: "", kind: Service, name: web }], validation: { wel
     says: /spec\.validation\.hostname .*: must be a host name without wildcard/,
   },
   {
+    name: 'a ListenerSet with listeners that the agent would reject, by their lines',
+    text: `apiVersion: gateway.networking.k8s.io/v1
+kind: ListenerSet
+metadata: { name: a, namespace: shop }
+spec:
+  parentRef: { name: gw }
+  listeners:
+    - { name: a, port: 80, protocol: FOO }
+    - { name: b, port: 81, protocol: HTTP }
+    - { name: c, port: 81, protocol: HTTP }
+    - { name: d, port: 82, protocol: HTTP, allowedRoutes: { kinds: [{ kind: TCPRoute }] } }
+    - { name: E, port: 83, protocol: HTTP }
+    - { name: f, port: 84, protocol: HTTPS, tls: { certificateRefs: [{ name: x, namespace: other }] } }
+`,
+    status: 1,
+    says: /listeners\[4\]\.name "E": must be lower-case [^\n]*\n[^\n]*:7: [^\n]*listeners\[0\]\.protocol "FOO": must be HTTP, HTTPS, TLS, TCP or UDP\n[^\n]*:9: [^\n]*listeners\[2\]: an earlier listener [^\n]* port and hostname\n[^\n]*:10: [^\n]*listeners\[3\]\.allowedRoutes\.kinds: must be GRPCRoute or HTTPRoute only\n(?![^\n]*listeners)/,
+  },
+  {
+    name: 'a Gateway with parts that the agent would reject',
+    text: `apiVersion: gateway.networking.k8s.io/v1
+kind: Gateway
+metadata: { name: a, namespace: shop }
+spec:
+  gatewayClassName: x
+  addresses: [{ type: Hostname, value: a.test }]
+  infrastructure: { parametersRef: { group: x, kind: Y, name: z } }
+  tls:
+    frontend: { default: { validation: { mode: Later, caCertificateRefs: [] } } }
+    backend: { clientCertificateRef: { kind: ConfigMap, name: a } }
+  listeners:
+    - { name: a, port: 443, protocol: TLS, tls: { mode: Both } }
+    - { name: b, port: 80, protocol: HTTP }
+    - { name: c, port: 80, protocol: TCP }
+`,
+    status: 1,
+    says: /parametersRef: must be absent[^]*addresses\[0\] of type Hostname: must be of type IPAddress[^]*mode "Later": must be AllowValidOnly[^]*clientCertificateRef\.kind "ConfigMap": must be Secret[^]*:12: [^\n]*listeners\[0\]\.tls\.mode "Both"[^]*:13: [^\n]*listeners\[1\]: another listener of the Gateway[^]*:14: /,
+  },
+  {
+    name: 'backends of a route that no cluster can have',
+    text: `apiVersion: gateway.networking.k8s.io/v1
+kind: TCPRoute
+metadata: { name: a, namespace: shop }
+spec:
+  rules:
+    - backendRefs:
+        - { kind: Pod, name: web, port: 80 }
+        - { name: web }
+`,
+    status: 1,
+    says: /backendRefs\[0\]\.kind "Pod" of group "": must be a Service\n[^\n]*backendRefs\[1\]\.port is missing: set it to a port/,
+  },
+  {
+    name: 'a Gateway whose references only a cluster can judge',
+    text: `apiVersion: gateway.networking.k8s.io/v1
+kind: Gateway
+metadata: { name: a, namespace: shop }
+spec:
+  gatewayClassName: x
+  tls: { frontend: { default: { validation: { caCertificateRefs: [{ group: "", kind: ConfigMap, name: ca, namespace: other }] } } } }
+  listeners:
+    - { name: a, port: 443, protocol: HTTPS, tls: { certificateRefs: [{ name: pair, namespace: other }] } }
+`,
+    status: 0,
+    says: /is valid/,
+  },
+  {
     name: 'an EgressRouter',
     text: router,
     status: 0,

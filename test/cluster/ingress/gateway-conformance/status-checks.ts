@@ -1,4 +1,5 @@
 import { clusterNames } from '../../../../src/base/kubernetes/names.ts';
+import { gatewayGroup } from '../../../../src/ingress/gateway/parts.ts';
 import type { KubeObject } from '../../lab/api-server.ts';
 import type { ConditionWords, ListenerWords, Step } from './expectations.ts';
 import type { GatewayLab } from './gateway-lab.ts';
@@ -144,7 +145,7 @@ function findParent(route: KubeObject | undefined, gateway: string, kind?: strin
   return parentsOf(route).find(
     ({ controllerName: owner, parentRef }) =>
       owner === controllerName &&
-      parentRef.group === 'gateway.networking.k8s.io' &&
+      parentRef.group === gatewayGroup &&
       (kind === undefined || parentRef.kind === kind) &&
       parentRef.name === name &&
       (parentRef.namespace ?? route?.metadata.namespace) === namespace,
@@ -155,8 +156,9 @@ function findParent(route: KubeObject | undefined, gateway: string, kind?: strin
 function findAncestor(policy: KubeObject, gateway: string): Any {
   const [namespace, name] = gateway.split('/');
   return (policy.status as Any)?.ancestors?.find(
-    ({ controllerName, ancestorRef }: Any) =>
-      controllerName === 'egress-router.io/ingress-agent' &&
+    ({ controllerName: owner, ancestorRef }: Any) =>
+      owner === controllerName &&
+      ancestorRef.group === gatewayGroup &&
       ancestorRef.kind === 'Gateway' &&
       ancestorRef.name === name &&
       (ancestorRef.namespace ?? policy.metadata.namespace) === namespace,

@@ -66,6 +66,18 @@ describe('Filters of a real HAProxy', () => {
     assert.equal((await world.get('filters.test', '/')).echo?.headers['x-new'], 'new');
   });
 
+  it('adds each cookie in a line of its own, after one that is set', async () => {
+    const cookie = (value: string) => ({ name: 'Set-Cookie', value });
+    const reloaded = new Promise<void>((resolve) => world.once(resolve));
+    const add = [cookie('b=2, x'), cookie('c=3')];
+    await change({ responseEdits: { set: [cookie('a=1')], add, remove: [] } }, false);
+    await reloaded;
+    const ask = async () => (await world.get('filters.test', '/', { 'x-answer': '{"set-cookie":"s=0"}' })).headers;
+    assert.deepEqual((await ask())['set-cookie'], ['a=1', 'b=2, x', 'c=3']);
+    await change({ responseEdits: { set: [], add, remove: [] } });
+    assert.deepEqual((await ask())['set-cookie'], ['s=0', 'b=2, x', 'c=3']);
+  });
+
   it('rejects headers that describe the connection or the body, and line ends', async () => {
     for (const [name, text] of [
       ['Content-Length', '1'],

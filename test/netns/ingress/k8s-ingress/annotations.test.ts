@@ -193,7 +193,7 @@ const cases: readonly Case[] = [
   ['the other paths of a canary', 'http', 'main.test', '/only', '200 one /only'],
   ['no Ingress with a snippet', 'http', 'snippet.test', '/', '503'],
   ['no external authentication', 'http', 'external.test', '/', '503'],
-  ['no basic authentication', 'http', 'basic.test', '/', '503'],
+  ['no basic authentication without its Secret', 'http', 'basic.test', '/', '503'],
   ['no client certificates', 'https', 'client.test', '/', '503'],
   ['no firewall', 'http', 'waf.test', '/', '503'],
   ['no unknown rule about access', 'http', 'typo.test', '/', '503'],
@@ -332,7 +332,7 @@ describe('Annotations of ingress-nginx in the compiled agent', () => {
   const verdicts: readonly (readonly [name: string, admitted: boolean, message: RegExp])[] = [
     ['snippet', false, /^every path answers 503: configuration-snippet "deny all;": nginx configuration/],
     ['external', false, /auth-url .*authentication by an external service is not supported/],
-    ['basic', false, /auth-type "basic": basic authentication is not supported/],
+    ['basic', false, /auth-secret "shop\/users": this Secret does not exist/],
     ['typo', false, /whitelist-source-rang .*unknown and may restrict access .*whitelist-source-range/],
     ['garbled', false, /whitelist-source-range .*must be addresses and CIDRs separated by commas, not everyone/],
     ['mirror', true, /mirror-target .*requests are not mirrored/],

@@ -78,6 +78,33 @@ describe('Rules with extended features', () => {
       },
       /backendRefs\[0\]\.filters: URLRewrite and RequestRedirect of the rule and of a backend exclude each other/,
     ],
+    ...[
+      ['CORS', { type: 'CORS', cors: {} }],
+      ['RequestMirror', mirror()],
+      ['ResponseHeaderModifier', { type: 'ResponseHeaderModifier', responseHeaderModifier: { remove: ['x'] } }],
+    ].map(([name, filter]): readonly [string, object, RegExp] => [
+      `${name} of the rule, which the redirect of a backend would skip`,
+      {
+        filters: [filter],
+        backendRefs: [web, { ...web, filters: [{ type: 'RequestRedirect', requestRedirect: { port: 8080 } }] }],
+      },
+      new RegExp(
+        `backendRefs\\[1\\]\\.filters: RequestRedirect and ${name} of the rule and of a backend exclude each other`,
+      ),
+    ]),
+    ...[
+      ['RequestMirror', mirror()],
+      ['ResponseHeaderModifier', { type: 'ResponseHeaderModifier', responseHeaderModifier: { remove: ['x'] } }],
+    ].map(([name, filter]): readonly [string, object, RegExp] => [
+      `${name} of a backend, which the redirect of the rule would skip`,
+      {
+        filters: [{ type: 'RequestRedirect', requestRedirect: { port: 8080 } }],
+        backendRefs: [{ ...web, filters: [filter] }],
+      },
+      new RegExp(
+        `backendRefs\\[0\\]\\.filters: RequestRedirect and ${name} of the rule and of a backend exclude each other`,
+      ),
+    ]),
     [
       'a prefix rewrite of a backend behind an exact path',
       {
@@ -207,6 +234,38 @@ describe('Rules with extended features', () => {
     });
   });
 
+  it('adds cookies of a rule and its backend as separate lines, and joins other values', () => {
+    const response = (words: object) => ({ type: 'ResponseHeaderModifier', responseHeaderModifier: words });
+    const merge = (first: object, second: object) =>
+      translate({
+        filters: [modifier(first), response(first)],
+        backendRefs: [{ ...web, filters: [modifier(second), response(second)] }],
+      }).groups[1]?.own?.filters;
+    const add = (name: string, value: string) => ({ add: [{ name, value }] });
+    const none = { set: [], add: [], remove: [] };
+    // A response passes the filters of the backend first.
+    assert.deepEqual(merge(add('Set-Cookie', 'a=1'), add('set-cookie', 'b=2'))?.responseEdits, {
+      ...none,
+      add: [
+        { name: 'set-cookie', value: 'b=2' },
+        { name: 'Set-Cookie', value: 'a=1' },
+      ],
+    });
+    assert.deepEqual(merge(add('Set-Cookie', 'a=1'), { set: [{ name: 'set-cookie', value: 'b=2' }] })?.responseEdits, {
+      ...none,
+      set: [{ name: 'set-cookie', value: 'b=2' }],
+      add: [{ name: 'Set-Cookie', value: 'a=1' }],
+    });
+    assert.deepEqual(merge(add('Cookie', 'a=1'), add('cookie', 'b=2'))?.requestEdits, {
+      ...none,
+      add: [{ name: 'Cookie', value: 'a=1; b=2' }],
+    });
+    assert.deepEqual(merge(add('Vary', 'a'), add('vary', 'b'))?.responseEdits, {
+      ...none,
+      add: [{ name: 'vary', value: 'b, a' }],
+    });
+  });
+
   it('gives each path its own group if a filter replaces the prefix', () => {
     const path = (value: string) => ({ path: { type: 'PathPrefix', value } });
     const urlRewrite = { path: { type: 'ReplacePrefixMatch', replacePrefixMatch: '/new' } };
@@ -230,6 +289,14 @@ describe('Rules with extended features', () => {
     [{ timeouts: { request: '1m30s' } }, { whole: 90_000 }],
     [{ timeouts: { request: '1h', backendRequest: '500ms' } }, { whole: 3_600_000, attempt: 500 }],
     [{ retry: {} }, { retry: { attempts: 1, codes: [] } }],
+    [
+      { retry: { attempts: 0, codes: [503] }, timeouts: { request: '2s' } },
+      { whole: 2000, retry: { attempts: 0, codes: [503] } },
+    ],
+    [
+      { retry: { attempts: 0 }, timeouts: { request: '2s', backendRequest: '1500ms' } },
+      { whole: 2000, attempt: 1500, retry: { attempts: 0, codes: [] } },
+    ],
     [
       { retry: { attempts: 2, codes: [500, 503] }, timeouts: { backendRequest: '1s' } },
       { attempt: 1000, retry: { attempts: 2, codes: [500, 503] } },

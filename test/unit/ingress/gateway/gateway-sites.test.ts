@@ -61,6 +61,7 @@ class World {
     references: {
       authorities: (key, field) => this.contents.get(`ConfigMap ${key}`) ?? noReferences.authorities(key, field),
       keyPair: (key, field) => this.contents.get(key) ?? noReferences.keyPair(key, field),
+      users: noReferences.users,
     },
   });
   readonly #sources = { addresses: ['192.0.2.10'], assignments: noAssignments };
@@ -803,10 +804,42 @@ describe('client certificates of HTTPS listeners', () => {
     assert.match(conditions, /InsecureFrontendValidationMode True ConfigurationChanged/);
   });
 
+  it('read the certificates of listeners that still wait for authorities or for their port', () => {
+    const frontend = { default: { validation: refs } };
+    const listeners = [https(), https({ name: 'other', port: 8443, tls: { certificateRefs: [{ name: 'second' }] } })];
+    const world = new World(writeGateway(listeners, { tls: { frontend } }));
+    world.sitePorts = new Map();
+    world.contents.set('ConfigMap shop/ca', { state: 'waiting' });
+    const listSecrets = () => [...(world.sites.sources[0]?.listSecrets() ?? [])];
+    // Before the first update, as at a restart, and after it.
+    assert.deepEqual(listSecrets(), ['ConfigMap shop/ca', 'shop/pair', 'shop/second']);
+    world.update();
+    assert.deepEqual(listSecrets(), ['ConfigMap shop/ca', 'shop/pair', 'shop/second']);
+    assert.deepEqual(world.listeners, []);
+    world.contents.set('ConfigMap shop/ca', { state: 'valid', pem: 'PEM' });
+    world.sitePorts = new Map([['8443', 'TCP port 8443 is used by a program on the node']]);
+    world.update(new Set(['ConfigMap shop/ca']));
+    assert.deepEqual(listSecrets(), ['ConfigMap shop/ca', 'shop/pair']);
+  });
+
   for (const [name, frontend] of [
     ['an unknown mode', { default: { validation: { ...refs, mode: 'Later' } } }],
     ['a list instead of an object', { default: [] }],
     ['an unreadable port', { perPort: [{ port: 'https', tls: { validation: refs } }] }],
+    ['ports in an object instead of a list', { perPort: { port: 443, tls: { validation: refs } } }],
+    [
+      'more ports than the API allows',
+      { perPort: Array.from({ length: 65 }, (_, index) => ({ port: index + 379, tls: { validation: refs } })) },
+    ],
+    [
+      'a repeated port',
+      {
+        perPort: [
+          { port: 443, tls: { validation: refs } },
+          { port: 443, tls: {} },
+        ],
+      },
+    ],
     ['text', 'required'],
   ] as const) {
     it(`are never skipped for ${name}`, () => {
@@ -817,4 +850,62 @@ describe('client certificates of HTTPS listeners', () => {
       assert.match(world.listenerOf('https'), /^Accepted False UnsupportedValue/);
     });
   }
+
+  for (const tls of ['required', [{ frontend: { default: { validation: refs } } }], true]) {
+    it(`are never skipped, and no certificate presented, if spec.tls is ${JSON.stringify(tls)}`, () => {
+      const world = new World(writeGateway([https(), http()], { tls }));
+      world.contents.set('ConfigMap shop/ca', { state: 'valid', pem: 'PEM' });
+      world.update();
+      assert.deepEqual(clientsOf(world), [['http', undefined]]);
+      assert.match(world.listenerOf('https'), /^Accepted False UnsupportedValue/);
+      const conditions = showConditions(world.report().gateways.get('shop/gw')?.conditions);
+      assert.match(conditions, /ResolvedRefs False InvalidClientCertificateRef/);
+    });
+  }
+
+  it('of a Gateway for backends are not ignored if spec.tls.backend is no object', () => {
+    const world = new World(writeGateway([http()], { tls: { backend: 'shop/client' } }));
+    world.update();
+    const conditions = showConditions(world.report().gateways.get('shop/gw')?.conditions);
+    assert.match(conditions, /ResolvedRefs False InvalidClientCertificateRef/);
+  });
+});
+
+describe('unreadable restrictions of Gateways', () => {
+  for (const [name, addresses] of [
+    ['an object', { type: 'IPAddress', value: '192.0.2.10' }],
+    ['a text', '192.0.2.10'],
+    ['a list of texts', ['192.0.2.10']],
+    ['a number as value', [{ value: 42 }]],
+  ] as const) {
+    it(`never mean any address: spec.addresses is ${name}`, () => {
+      const world = new World(writeGateway([http()], { addresses }));
+      world.update();
+      assert.deepEqual(world.listeners, []);
+      const conditions = showConditions(world.report().gateways.get('shop/gw')?.conditions);
+      assert.match(conditions, /^Accepted False UnsupportedAddress/);
+    });
+  }
+
+  for (const allowedRoutes of [
+    'None',
+    { namespaces: 'None' },
+    { kinds: 'GRPCRoute' },
+    { kinds: { kind: 'GRPCRoute' } },
+  ]) {
+    it(`never admit the usual routes: allowedRoutes is ${JSON.stringify(allowedRoutes)}`, () => {
+      const world = new World(writeGateway([http({ allowedRoutes })]), writeRoute('a'));
+      world.update();
+      assert.deepEqual(world.listeners, []);
+      assert.match(world.listenerOf('http'), /^Accepted False Invalid/);
+    });
+  }
+
+  it('count as parameters in spec.infrastructure', () => {
+    for (const infrastructure of ['x', { parametersRef: 'x' }]) {
+      const world = new World(writeGateway([http()], { infrastructure }));
+      world.update();
+      assert.deepEqual(world.listeners, []);
+    }
+  });
 });

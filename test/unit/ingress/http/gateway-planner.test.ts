@@ -182,6 +182,32 @@ describe('SitePlanner with listeners of Gateways', () => {
     );
   });
 
+  it('leaves no backend of a deleted route with several hosts, whatever its Services did', () => {
+    const { toys, compute, inventory } = start(...service('web', [8001]), ...service('api', [8002]));
+    toys.listen(makeListener('gw/a'), makeListener('gw/b', { port: 81 }));
+    const putSlices = (ports: readonly number[]) => {
+      for (const object of service('api', ports)) {
+        const read = readObject(object);
+        if ('object' in read) inventory.put(read.object);
+      }
+    };
+    toys.put({ name: 'stays', hosts: { 'gw/a': ['stays.test'] }, rules: [prefix('/', 'web')] });
+    const names = Array.from({ length: 20 }, (_, index) => `r${index}`);
+    const before = [...compute().backends.keys()];
+    for (let round = 0; round < 3; round++) {
+      putSlices([8002]);
+      for (const name of names) {
+        const hosts = { 'gw/a': [`${name}.a.test`, `${name}.b.test`], 'gw/b': [`${name}.a.test`] };
+        toys.put({ name, hosts, rules: [prefix('/', 'web'), prefix('/api', 'api')] });
+      }
+      assert.equal(compute().backends.size, before.length + 2 * names.length);
+      inventory.remove('EndpointSlice', 'shop/api-0');
+      assert.equal(compute().backends.size, before.length + names.length);
+      for (const name of names) toys.delete(`shop/${name}`);
+      assert.deepEqual([...compute().backends.keys()], before);
+    }
+  });
+
   it('lets each host of the agent’s own ports belong to a Route or to routes of Gateways', () => {
     const { toys, compute, judge } = start(
       ...service('web', [8001]),
@@ -314,7 +340,10 @@ describe('SitePlanner with listeners of Gateways', () => {
         [['own.test'], 1],
       ],
     );
-    const { tlsNames, defaults, inner } = desired.gateway.gateways;
+    const { tlsNames, defaults, inner, owners } = desired.gateway.gateways;
+    // Those who pay for reloads.
+    assert.equal(owners.get(1)?.defaults, 'infra');
+    assert.ok([...desired.certificates.keys()].every((name) => name.startsWith('infra:inner-1:')));
     assert.deepEqual([...inner], [['8443@10.0.0.1', 1]]);
     assert.equal(defaults.get(1), [...desired.certificates.values()].find(({ hosts }) => hosts[0] === 'b.test')?.pem);
     assert.deepEqual(

@@ -6,10 +6,11 @@ const backend = { kind: 'service', service: 'web', port: 80 } as const;
 
 /** Plans a path: `=` before an exact one, `~` before an implementation-specific one. */
 function plan(path: string, target: string | undefined, usesRegex: boolean): string {
-  const { settings } = readIngressAnnotations({
+  const annotations = {
     ...(usesRegex && { 'nginx.ingress.kubernetes.io/use-regex': 'true' }),
     ...(target !== undefined && { 'nginx.ingress.kubernetes.io/rewrite-target': target }),
-  });
+  };
+  const { settings } = readIngressAnnotations(annotations, 'shop');
   const type = path.startsWith('=') ? 'Exact' : path.startsWith('~') ? 'ImplementationSpecific' : 'Prefix';
   const { match, rewrite, isUnservable } = planPath(
     { field: 'path', path: path.replace(/^[=~]/, ''), type, backend },

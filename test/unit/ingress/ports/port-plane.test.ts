@@ -5,6 +5,7 @@ import { readNftables } from '../../../../src/base/firewall/nftables.ts';
 import { defaultPolicy } from '../../../../src/ingress/claims/policy.ts';
 import { MemoryKernel } from '../../../../src/ingress/ports/kernel-api.ts';
 import { findTranslatedPorts } from '../../../../src/ingress/ports/translated-ports.ts';
+import { until } from '../../../until.ts';
 import { address } from '../../base/rules/examples.ts';
 import { startPlane } from '../agent/plane.ts';
 import { writeRoute, writeSlice } from '../samples.ts';
@@ -38,11 +39,15 @@ describe('PortPlane', () => {
     await plane.sync();
     assert.equal(kernel.reads, 1);
     kernel.generation++;
-    // Reads may take half of the time.
-    await new Promise((resolve) => setTimeout(resolve, 50));
-    put(writeRoute({ name: 'third', port: 2001 }));
-    await plane.sync();
-    assert.equal(kernel.reads, 2);
+    let port = 2000;
+    const readsAgain = async () => {
+      port++;
+      put(writeRoute({ name: 'third', port }));
+      await plane.sync();
+      return kernel.reads === 2;
+    };
+    // Reads may take half of the time, so a slow one is followed by a pause.
+    await until(readsAgain, () => kernel.reads);
     await plane.stop(false);
   });
 

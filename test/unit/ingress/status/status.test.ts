@@ -91,6 +91,27 @@ describe('StatusFile', () => {
     assert.equal(JSON.parse(readFileSync(path, 'utf8')).routes[0].status.ingress[0].routerName, 'r1');
   });
 
+  it('lists the listeners of ListenerSets as those of Gateways, but no other kinds', () => {
+    const listen = (uid: string, more: Partial<RouteStatus>): RouteStatus => ({
+      ...admitted,
+      meta: { ...meta, name: uid, uid },
+      ...more,
+    });
+    open(noon).publish([
+      listen('gw/http', { listener: 'http' }),
+      listen('set/http', { listener: 'http', kind: 'ListenerSet' }),
+      listen('ingress', { kind: 'Ingress' }),
+    ]);
+    const { routes } = JSON.parse(readFileSync(path, 'utf8'));
+    assert.deepEqual(
+      routes.map(({ kind, uid, listener }: Record<string, string>) => [kind, uid, listener]),
+      [
+        ['Gateway', 'gw/http', 'http'],
+        ['ListenerSet', 'set/http', 'http'],
+      ],
+    );
+  });
+
   it('writes a large file with other work in between, with the last content, and completely when it closes', async () => {
     const message = 'x'.repeat(1000);
     const many = (count: number) =>
