@@ -1,16 +1,12 @@
 import type { DaemonLog } from '../../base/daemon/log.ts';
 import type { KubeApi } from '../../base/kubernetes/cluster-api.ts';
 import { EventRecorder } from '../../base/kubernetes/events.ts';
-<<<<<<< HEAD
 import {
   checkLeadership,
   fenceWrites,
   LeadershipLost,
   type TimedLeadership,
 } from '../../base/kubernetes/leadership.ts';
-=======
-import { checkLeadership, fenceWrites, LeadershipLost, type TimedLeadership } from '../../base/kubernetes/leadership.ts';
->>>>>>> main
 import { clusterNames } from '../../base/kubernetes/names.ts';
 import { ProblemBook } from '../../base/kubernetes/problem-book.ts';
 import type { ReflectorTimes } from '../../base/kubernetes/reflector.ts';
