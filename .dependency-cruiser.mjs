@@ -163,6 +163,7 @@ const folders = {
     'egress/model',
     'egress/plan',
     'ingress/claims',
+    'ingress/gateway',
     'ingress/http',
     'ingress/intent',
     'ingress/k8s-ingress',
