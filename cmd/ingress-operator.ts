@@ -24,7 +24,7 @@ export function openIngressOperator(
       api,
       leadership,
       log,
-      settings: { image, ipMode: chooseIpMode(clusterNetworks), domain: settings.domain },
+      settings: { image, ipMode: chooseIpMode(clusterNetworks), ...settings },
     });
   };
 }

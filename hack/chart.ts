@@ -138,6 +138,9 @@ function writeIngressControllers(indent: string): string {
     `${indent}{{- if .Values.ingressControllers.enabled }}\n`,
     variable('INGRESS_CONTROLLERS', '"true"'),
     variable('INGRESS_DOMAIN', '"{{ .Values.ingressControllers.domain }}"'),
+    `${indent}{{- if .Values.ingressControllers.disableDefault }}\n`,
+    variable('DISABLE_DEFAULT_INGRESS_CONTROLLER', '"true"'),
+    `${indent}{{- end }}\n`,
     `${indent}{{- end }}\n`,
   ].join('');
 }
@@ -181,10 +184,12 @@ crds:
   routes: true
 
 # Routers of IngressControllers (operator.openshift.io), with their API and namespaces; not on OpenShift, which has its
-# own. domain is that of IngressControllers that name none.
+# own. domain is that of IngressControllers that name none. With a domain, the controller also creates the
+# IngressController "default", unless disableDefault is true.
 ingressControllers:
   enabled: false
   domain: ""
+  disableDefault: false
 
 # SecurityContextConstraints of OpenShift, where the operator replaces the controller: set controller.enabled to false.
 openshift: false

@@ -1,9 +1,9 @@
-import { readFileSync } from 'node:fs';
 import { glob, mkdtemp, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { execa } from 'execa';
 import { printTotals, type Totals } from '../test/reporter.ts';
+import { readTotals } from './lane-totals.ts';
 
 /**
  * Runs all tests in two lanes at the same time, each in mount, PID and network namespaces of its own: many tests wait
@@ -39,11 +39,7 @@ async function run(lane: string, paths: readonly string[], totals: string): Prom
     for await (const line of createInterface({ input: stream })) console.log(`${lane.padEnd(7)} | ${line}`);
   };
   const [result] = await Promise.all([child, print(child.stdout), print(child.stderr)]);
-  try {
-    return JSON.parse(readFileSync(totals, 'utf8')) as Totals;
-  } catch {
-    throw new Error(`The ${lane} tests ended without totals: ${result.signal ?? `exit code ${result.exitCode}`}`);
-  }
+  return readTotals(lane, totals, result);
 }
 
 const all = await Array.fromAsync(glob('test/{unit,netns,cluster,soak}/**/*.test.ts'));

@@ -212,7 +212,7 @@ export class AddressLab {
     this.#previous.push(previous);
     const before = this.#log.length;
     this.run(node, options);
-    const isWaiting = () => this.#log.slice(before).includes('waiting for its end');
+    const isWaiting = () => this.#log.slice(before).includes('waiting for it to exit');
     await until(isWaiting, () => this.log, 20_000);
     return async (signal) => {
       const end = new Promise<void>((resolve) => previous.once('exit', () => resolve()));

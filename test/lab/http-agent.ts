@@ -17,14 +17,23 @@ import type { HttpAnswer, HttpCommand, HttpQuestion, HttpServing } from './http-
 
 const held = new Map<string, Socket>();
 
-/** Answers with its name and the request, for `/slow/N` after N milliseconds. Upgrades on request, and echoes. */
+/**
+ * Answers with its name and the request, for `/slow/N` after N milliseconds, and for `/seen-requests` with a line for each
+ * earlier request. Upgrades on request, and echoes.
+ */
 function serve({ name, host, port, certificate, key, h2c }: HttpServing): Promise<void> {
   let [open, mostOpen] = [0, 0];
+  const seen: string[] = [];
   const answer = async (
     request: IncomingMessage | Http2ServerRequest,
     response: ServerResponse | Http2ServerResponse,
   ): Promise<void> => {
     const { url, method, headers, rawHeaders, httpVersion } = request;
+    if (url === '/seen-requests') {
+      response.end(seen.join('\n'));
+      return;
+    }
+    seen.push(`${method} ${headers.host} ${url} ${headers['content-length'] ?? '-'}`);
     const [, wait] = /^\/slow\/(\d+)/.exec(url ?? '') ?? [];
     mostOpen = Math.max(mostOpen, ++open);
     if (wait !== undefined) await new Promise((resolve) => setTimeout(resolve, Number(wait)));

@@ -18,6 +18,16 @@ export interface ObjectMeta {
   readonly generation?: number;
 }
 
+/** Returns the substitute for the UID of an object that does not come from an API server. */
+function substituteUid(namespace: string, name: string | undefined): string {
+  return `${namespace}/${name}`;
+}
+
+/** Returns whether an object comes from an API server. */
+export function isStored({ namespace, name, uid }: ObjectMeta): boolean {
+  return uid !== substituteUid(namespace, name);
+}
+
 export type Labels = Readonly<Record<string, string>>;
 
 const metaSchema = z.object(
@@ -54,7 +64,7 @@ export function readMeta(input: unknown, problems: ProblemList, scope: 'namespac
   }
   const created = readCreated(read?.creationTimestamp, problems);
   const labels = readLabels(isRecord(metadata) ? metadata.labels : undefined, 'metadata.labels', problems);
-  const uid = read?.uid || `${namespace}/${read?.name}`;
+  const uid = read?.uid || substituteUid(namespace, read?.name);
   if (!/^[\x21-\x7e]{1,320}$/.test(uid)) problems.add('metadata.uid', uid, 'must be at most 320 printable characters');
   if (problems.count > before || read?.name === undefined) return undefined;
   const generation = isRecord(metadata) ? metadata.generation : undefined;

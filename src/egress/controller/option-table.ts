@@ -67,6 +67,10 @@ export const optionTable = defineOptions({
     help: 'domain of IngressControllers that name none; default each must name one',
     variable: 'INGRESS_DOMAIN',
   },
+  'disable-default-ingress-controller': {
+    help: 'do not create the IngressController "default" with the domain of --ingress-domain',
+    variable: 'DISABLE_DEFAULT_INGRESS_CONTROLLER',
+  },
   kubeconfig: {
     value: 'FILE',
     help: "kubeconfig file; default the pod's service account",

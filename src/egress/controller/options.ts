@@ -16,8 +16,13 @@ import { type OptionName, optionTable } from './option-table.ts';
 export interface ControllerOptions {
   /** Settings of the routers' objects. Without an image, that of {@link podName}. */
   readonly objects: Omit<ObjectSettings, 'image'> & { readonly image?: string };
-  /** Whether routers of IngressControllers are created, and the domain of those that name none. Absent: they are not. */
-  readonly ingressControllers?: { readonly domain?: string };
+  /** How routers of IngressControllers are created. Absent: they are not. */
+  readonly ingressControllers?: {
+    /** Domain of IngressControllers that name none. */
+    readonly domain: string | undefined;
+    /** Whether the IngressController `default` is created if it does not exist. */
+    readonly createsDefault: boolean;
+  };
   /** The pod that this process runs in. */
   readonly podName?: string;
   /** Path of a kubeconfig. Absent: the pod's service account. */
@@ -61,7 +66,9 @@ export function parseOptions(args: readonly string[], environment: Environment):
   const address = reader.read('listen-address', (text) => parseAddress(text)?.text, 'must be an address of this host');
   const options: ControllerOptions = {
     objects: { ...readObjectSettings(reader), ...(image !== undefined && { image }) },
-    ...(reader.isSet('ingress-controllers') && { ingressControllers: domain === undefined ? {} : { domain } }),
+    ...(reader.isSet('ingress-controllers') && {
+      ingressControllers: { domain, createsDefault: !reader.isSet('disable-default-ingress-controller') },
+    }),
     ...(podName !== undefined && { podName }),
     ...(kubeconfig !== undefined && { kubeconfig }),
     lease: {

@@ -40,6 +40,8 @@ export interface KeeperParts {
   readonly standingOf: (state: AttachmentState, patience?: number) => Promise<Standing>;
   /** Whether the router's pod is missing from the watch of this node's pods. */
   readonly isMissing: (state: AttachmentState) => boolean;
+  /** Whether the router's pod is terminating, so that its successor may take the address at any time. */
+  readonly isEnding: (state: AttachmentState) => boolean;
   /** Annotates a router's pod with the claim that keeps it closed, or removes the annotation. Never throws. */
   readonly showClosure: (state: AttachmentState, rival: AddressRival | undefined) => void;
   readonly tell: (state: AttachmentState, reason: string, message: string, type?: EventWords['type']) => Promise<void>;
@@ -141,6 +143,7 @@ export class AddressKeeper {
   #noteSuspension({ state, labels, suspension }: Watched, reason: string, now: number): void {
     suspension.begin(reason, now);
     this.#parts.metrics.suspended.set(labels, 1);
+    if (this.#parts.isEnding(state)) return;
     this.#parts.problems.report(placeOf(labels), `${state.link} is suspended: ${reason}`);
   }
 
@@ -182,12 +185,13 @@ export class AddressKeeper {
 
   /** Handles an observed claim of a rival immediately, at most once a second per router. */
   async hear(watched: Watched, rival: AddressRival): Promise<void> {
-    const { closure, suspension, labels } = watched;
+    const { state, closure, suspension, labels } = watched;
     if (closure.rival !== undefined || this.#defending.has(watched)) return;
-    this.#parts.metrics.conflicts.inc({ ...labels, address: rival.address });
+    const isEnding = this.#parts.isEnding(state);
+    if (!isEnding) this.#parts.metrics.conflicts.inc({ ...labels, address: rival.address });
     try {
       // The router was suspended because a rival was possible.
-      if (suspension.reason !== undefined) await this.#close(watched, rival);
+      if (isEnding || suspension.reason !== undefined) await this.#close(watched, rival);
       else await this.#defend(watched, rival);
     } catch (error) {
       this.#parts.log.debug({ err: error, ...labels }, 'Failed to handle a rival; retrying');
@@ -202,6 +206,7 @@ export class AddressKeeper {
   async meet(watched: Watched, { address, mac }: AddressRival): Promise<void> {
     const { labels, closure } = watched;
     if (closure.rival !== undefined) return;
+    if (this.#parts.isEnding(watched.state)) return await this.#close(watched, { address, mac });
     this.#parts.metrics.conflicts.inc({ ...labels, address });
     watched.conflicts++;
     const { conflicts } = watched;
@@ -235,6 +240,14 @@ export class AddressKeeper {
     closure.close(rival, performance.now());
     suspension.end();
     this.#parts.metrics.suspended.set(labels, 0);
+    if (this.#parts.isEnding(state)) {
+      this.#parts.problems.report(placeOf(labels), undefined);
+      this.#parts.log.info(
+        { ...labels, ...rival },
+        'Router of a terminating pod closed: its successor has the address',
+      );
+      return;
+    }
     await this.#parts.tell(state, 'AddressConflict', this.#reportClosed(state, labels, rival));
   }
 

@@ -111,6 +111,7 @@ export async function startNode(options: NodeOptions, parts: NodeParts): Promise
       nameReports.forget(state);
     },
     isMissing: (state) => !waiting.has('pods') && state.pod !== undefined && live.podOf(state) === undefined,
+    isEnding: (state) => live.podOf(state)?.isEnding === true,
     standingOf: (state, patience = standingPatience) => {
       const pod = live.podOf(state);
       if (state.pod === undefined || pod?.isEnding === true) return Promise.resolve('replaced');

@@ -38,6 +38,7 @@ export interface WatchParts {
   readonly routersOf: () => ReadonlyMap<string, AttachmentState>;
   readonly standingOf: KeeperParts['standingOf'];
   readonly isMissing: KeeperParts['isMissing'];
+  readonly isEnding: KeeperParts['isEnding'];
   /** UID of a router's pod; undefined if it is not known. */
   readonly uidOf: (state: AttachmentState) => string | undefined;
   readonly showClosure: KeeperParts['showClosure'];
@@ -112,7 +113,8 @@ export class RouterWatch {
   }
 
   #showReadiness({ state, closure: { rival }, suspension, readiness, isForgotten }: Watched): void {
-    if (isForgotten) return;
+    // A terminating pod counts as ready until it has ended: Services use it only while no other pod is ready.
+    if (isForgotten || this.#parts.isEnding(state)) return;
     const { link } = state;
     const own = readiness.list(link);
     if (rival !== undefined)
@@ -242,7 +244,11 @@ export class RouterWatch {
       }
       if (watched.suspension.reason !== undefined) return;
       if (asks || announces) await this.#ask(watched);
-      const isOurs = !watched.isCutOff && watched.conflicts === 0 && watched.suspension.reason === undefined;
+      const isOurs =
+        !watched.isCutOff &&
+        watched.conflicts === 0 &&
+        watched.suspension.reason === undefined &&
+        !this.#parts.isEnding(watched.state);
       if (announces && isOurs) this.#parts.routers.announce(watched.state);
     } catch (error) {
       // The router may be gone, which the next scan detects.

@@ -1,5 +1,6 @@
 import { writeSync } from 'node:fs';
 import type { PodView } from '../../base/model/observed.ts';
+import { awaitSuccessor } from './departure.ts';
 import { PodArgumentsError, type PodCommand, parsePodCommand, podHelp } from './options.ts';
 import { findUnreadiness } from './readiness.ts';
 
@@ -22,7 +23,8 @@ export function runPodProgram(args: readonly string[], look: () => PodView): voi
       break;
     case 'run':
       // PID 1 receives only signals for which it has a handler.
-      for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => process.exit(0));
+      process.once('SIGTERM', () => awaitSuccessor(look, () => process.exit(0)));
+      process.once('SIGINT', () => process.exit(0));
       // The kernel forwards the traffic; a timer keeps the process alive.
       setInterval(() => undefined, 24 * 60 * 60 * 1000);
   }

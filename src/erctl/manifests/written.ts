@@ -191,7 +191,7 @@ function listRefusals(object: ClusterObject): readonly Problem[] {
   const refused = 'refusal' in value && value.refusal !== undefined ? [value.refusal] : [];
   const texts = [
     ...refused.map((one) => (typeof one === 'string' ? one : one.message)),
-    ...('dropped' in value ? value.dropped : []).map((one) => one.replace(/^Dropped Rule: /, '')),
+    ...('dropped' in value ? value.dropped : []),
     ...('backends' in value ? value.backends : []).flatMap(({ refusal }) => refusal?.message ?? []),
     ...(object.kind === 'BackendTLSPolicy' ? object.value.authorities : []).flatMap(
       ({ refusal }) => refusal?.message ?? [],

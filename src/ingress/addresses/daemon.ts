@@ -102,7 +102,7 @@ export class AddressDaemon {
       (error) => this.#log.error({ err: error }, 'Cannot lock the folder of virtual addresses; retrying'),
     );
     if (this.#succession.isActive) return;
-    this.#log.info({}, 'Another process holds the virtual addresses of this node; waiting for its end');
+    this.#log.info({}, 'Another process holds the virtual addresses of this node; waiting for it to exit');
   }
 
   /**
@@ -163,7 +163,7 @@ export class AddressDaemon {
     if (!this.#succession.yield()) return false;
     this.#isClosed = true;
     clearTimeout(this.#timer);
-    this.#log.info({}, 'Left the virtual addresses to the next process on this node');
+    this.#log.info({}, 'Handed the virtual addresses over to the next process on this node');
     return true;
   }
 

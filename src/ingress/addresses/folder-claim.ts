@@ -1,6 +1,7 @@
-import { mkdirSync, readFileSync, statSync } from 'node:fs';
+import { readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { FileLock } from '../../base/linux/file-lock.ts';
+import { ensureFolder } from '../../base/linux/run-folder.ts';
 import { isRecord } from '../../base/read/shape.ts';
 import { addressFiles } from './documents.ts';
 
@@ -30,15 +31,15 @@ export class FolderClaim {
   take(): string | undefined {
     if (this.#lock !== undefined) return undefined;
     try {
-      mkdirSync(this.#directory, { recursive: true, mode: 0o700 });
+      ensureFolder(this.#directory);
       const lock = FileLock.tryAcquire(join(this.#directory, 'router.lock'));
-      const owner = this.#readOwner();
       // Without the lock, an agent of another router may be handing over to its next one.
-      if (owner !== undefined) {
+      const obstacle = this.findRival();
+      if (obstacle !== undefined) {
         lock?.release();
-        return `router "${owner}" of this node uses ${this.#directory}, so no address of router "${this.#router}" is held here; set another --addresses-directory and --heartbeat-port, and run ingress-addresses with that directory`;
+        return obstacle;
       }
-      if (lock === undefined) return `another agent of this node uses ${this.#directory}; waiting for its end`;
+      if (lock === undefined) return `another agent of this node uses ${this.#directory}; waiting for it to exit`;
       this.#lock = lock;
       return undefined;
     } catch (error) {
@@ -51,14 +52,20 @@ export class FolderClaim {
     this.#lock = undefined;
   }
 
-  /** Returns the other router that renews the document. */
-  #readOwner(): string | undefined {
+  /** Returns why this router may not take the right: another one renews the document. */
+  findRival(): string | undefined {
+    const document = this.readDocument();
+    if (document === undefined || document.router === this.#router || document.age > longestSilence) return undefined;
+    return `router "${document.router}" of this node uses ${this.#directory}, so no address of router "${this.#router}" is held here; set another --addresses-directory and --heartbeat-port, and run ingress-addresses with that directory`;
+  }
+
+  /** Returns the router that wrote the document, and the document's age in milliseconds. */
+  readDocument(): { readonly router: string; readonly age: number } | undefined {
     const path = join(this.#directory, addressFiles.wanted);
     try {
-      if (Date.now() - statSync(path).mtimeMs > longestSilence) return undefined;
+      const age = Date.now() - statSync(path).mtimeMs;
       const written: unknown = JSON.parse(readFileSync(path, 'utf8'));
-      const router = isRecord(written) ? written.router : undefined;
-      return typeof router === 'string' && router !== this.#router ? router : undefined;
+      return isRecord(written) && typeof written.router === 'string' ? { router: written.router, age } : undefined;
     } catch {
       return undefined;
     }

@@ -20,7 +20,10 @@ export function openSiteSources(
   { settings, hosts }: HttpOptions,
   settingsOfGateways: Omit<GatewaySiteSettings, 'ownPorts'>,
 ): SiteSources {
-  const own = [new RouteSites(inventory, settings.policy, hosts), new IngressSites(inventory, settings.policy)];
+  const own = [
+    new RouteSites(inventory, settings.policy, hosts),
+    new IngressSites(inventory, settings.policy, settingsOfGateways.references),
+  ];
   if (settings.gateways === undefined) return { sources: own };
   const gateways = new GatewaySites(inventory, { ...settingsOfGateways, ownPorts: settings.gateways.own });
   return { sources: [...own, ...gateways.sources], gateways };

@@ -38,9 +38,9 @@ export function readPlainRules(rules: readonly unknown[], home: string): Pick<L4
   for (const [index, rule] of rules.entries()) {
     const path = `spec.rules[${index}]`;
     const { backendRefs = [] } = isRecord(rule) ? rule : { backendRefs: undefined };
-    if (!isRecord(rule)) dropped.push(`Dropped Rule: ${path} ${showValue(rule)}: must be a rule`);
+    if (!isRecord(rule)) dropped.push(`${path} ${showValue(rule)}: must be a rule`);
     else if (backendRefs !== null && !Array.isArray(backendRefs)) {
-      dropped.push(`Dropped Rule: ${path}.backendRefs ${showValue(backendRefs)}: must be a list of Services`);
+      dropped.push(`${path}.backendRefs ${showValue(backendRefs)}: must be a list of Services`);
     } else {
       return {
         backends: listOf(backendRefs).map((one, place) => readBackend(one, home, `${path}.backendRefs[${place}]`)),

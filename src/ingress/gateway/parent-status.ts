@@ -122,5 +122,7 @@ function describeDropped(
 ): readonly ConditionDraft[] {
   const isRefused = refusal !== undefined || decisions.every((one) => one.refusal !== undefined);
   if (dropped.length === 0 || isRefused) return [];
-  return [yes('PartiallyInvalid', 'UnsupportedValue', dropped.slice(0, 3).join('; '))];
+  // The API requires this prefix.
+  const messages = dropped.slice(0, 3).map((one) => `Dropped Rule: ${one}`);
+  return [yes('PartiallyInvalid', 'UnsupportedValue', messages.join('; '))];
 }

@@ -46,7 +46,7 @@ export function parseHttpRoute(input: unknown, kind: 'HTTPRoute' | 'GRPCRoute'):
   return parseRoute(input, kind, (rules, home) => {
     const read = rules.map((rule, index) => readRule(rule, kind, home, `spec.rules[${index}]`));
     const faults = read.flatMap(({ fault }) => fault ?? []);
-    const dropped = faults.map(({ fault }) => `Dropped Rule: ${fault}`);
+    const dropped = faults.map(({ fault }) => fault);
     const [first] = faults;
     const isWhole = read.every(({ fault }) => fault !== undefined);
     return {

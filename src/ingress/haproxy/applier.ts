@@ -9,6 +9,7 @@ import { emptySections, freeSections, type InForce, type Layout } from './layout
 import { ListLoader, type Ready } from './list-loader.ts';
 import type { MapName, Maps } from './maps.ts';
 import type { Backend, HttpState } from './model.ts';
+import { endClients } from './old-workers.ts';
 import { changedFiles } from './pending-files.ts';
 import { makeSection } from './section.ts';
 import { countUsers, readStatRows, type StatRow } from './stats.ts';
@@ -32,6 +33,8 @@ const longFlushWait = 15_000;
 export interface ApplierOptions {
   readonly disk: Disk;
   readonly worker: Worker;
+  /** Runs commands in the workers of earlier reloads. */
+  readonly tellOldWorkers: (commands: readonly string[]) => Promise<void>;
   /** Connections to a removed server end after this time. */
   readonly drainTimeout: number;
   /** Runs a task after all earlier ones. */
@@ -148,6 +151,7 @@ export class Applier {
       await this.#markChanging();
       const bulk = findBulk(commands, this.#maps);
       applyToMaps(this.#maps, commands);
+      await this.#options.tellOldWorkers(endClients(commands));
       this.#noteRefusals(await this.#give(commands, bulk, before, state));
       // Not with push: a call cannot have hundreds of thousands of arguments.
       this.#unwritten = this.#unwritten.concat(commands);

@@ -14,6 +14,7 @@ import {
   steeringRules,
   upstreamRules,
 } from './site-rules.ts';
+import { loginRules, loginTables } from './users.ts';
 
 /**
  * Renders the `defaults` sections that other sections inherit from. The rules for features of Routes exist here once
@@ -119,11 +120,13 @@ ${limitRules('http-request', 'if', 'http')}
 ${bodySizeRules()}
 ${corsRules()}
 ${redirectRules()}
+${loginRules()}
 ${steeringRules()}
   http-request set-timeout server var(txn.section),map_str_int(maps/timeout-server.map) if ${flagged(letters.timeoutServer)}
   http-request set-timeout tunnel var(txn.section),map_str_int(maps/timeout-tunnel.map) if ${flagged(letters.timeoutTunnel)}
 ${(['append', 'replace', 'if-none'] as const).map((mode) => forwardedRules(settings, mode, flagged(letters.forwarded[mode]))).join('\n')}
 ${upstreamRules()}
+  http-request set-var(txn.original) pathq if ${flagged(letters.mirrors)}
   # The path behind the prefix, taken literally; a target "/" takes the slash after it too.
   http-request set-var-fmt(txn.rest) "%[var(txn.section),map_str(maps/rewrite-prefix.map)] %[path]" if ${flagged(letters.rewrite)}
   http-request set-var(txn.rest) 'var(txn.rest),regsub("^([^ ]*) \\\\1/?","")' if ${flagged(letters.rewriteRoot)}
@@ -289,5 +292,6 @@ backend tenants from base
 # Clients at backends with limits, by a hash of both.
 backend limits from base
   stick-table type binary len 16 size 1m expire 30s store conn_cur,conn_rate(3s),http_req_rate(10s)
-`;
+
+${loginTables}`;
 }

@@ -12,6 +12,7 @@ import { lacksSpares } from './layout.ts';
 import { lockFolder } from './lock.ts';
 import { recall } from './memory.ts';
 import type { Backend, HttpState } from './model.ts';
+import { endClientsBetween } from './old-workers.ts';
 import { HaproxyProcess } from './process.ts';
 import { ReloadBudget } from './reload-budget.ts';
 import { dueOwners, reloadWait } from './reload-owners.ts';
@@ -81,6 +82,7 @@ export class HaproxyEngine {
     this.#applier = new Applier({
       disk: this.#disk,
       worker: this.#worker,
+      tellOldWorkers: async (commands) => await this.#tellOldWorkers(commands),
       drainTimeout: options.drainTimeout,
       enqueue: async (task) => await this.#enqueue(task),
       onProblem: (problem) => this.#report(problem),
@@ -414,6 +416,14 @@ export class HaproxyEngine {
     });
   }
 
+  /** Runs commands that close connections of old workers. Most changes have none. */
+  async #tellOldWorkers(commands: readonly string[]): Promise<void> {
+    if (commands.length === 0) return;
+    await this.#process
+      .tellOldWorkers(commands)
+      .catch((error: unknown) => this.#report(`Cannot close connections of old HAProxy workers: ${String(error)}`));
+  }
+
   /** Writes a new generation and makes HAProxy load it. Returns false, with a reported problem, if it does not. */
   async #activate(how: 'start' | 'reload'): Promise<boolean> {
     const wanted = this.#wanted;
@@ -437,6 +447,7 @@ export class HaproxyEngine {
     }
     await this.#process.notePid();
     await this.#process.untilOldStop(oldWorkerTimeout);
+    await this.#tellOldWorkers(endClientsBetween(this.#applier.inForce?.state, prepared.inForce.state));
     this.#applier.enter(prepared.inForce, generation, prepared.maps);
     this.#health.noteAnswer();
     this.#outcome = { refused: prepared.refused, waiting: new Map(), pending: new Map(), pendingReload: false };

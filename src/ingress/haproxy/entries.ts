@@ -47,6 +47,9 @@ function* makeEntries(inForce: InForce): Generator<undefined, Maps> {
   return maps;
 }
 
+/** Route of paths whose access rules are not in force: they answer 503. */
+const closedRoute = 'closed||';
+
 /** Returns the entries for the paths of a host. */
 export function siteEntries(inForce: InForce, host: string): Maps {
   const site = inForce.state.sites.get(host);
@@ -55,7 +58,8 @@ export function siteEntries(inForce: InForce, host: string): Maps {
     // A passthrough host can be redirected to https, and takes precedence over a wildcard.
     const isPassed = inForce.state.backends.get(path.backend)?.mode === 'tcp';
     if (isPassed && (path.secure || path.plain === 'serve')) return undefined;
-    return routeOf(inForce, path.backend, (redirects || isPassed) && (path.redirectStatus ?? true));
+    const found = routeOf(inForce, path.backend, (redirects || isPassed) && (path.redirectStatus ?? true));
+    return found ?? (path.isRestricted === true ? closedRoute : undefined);
   };
   return new Map([
     ['plain', plainEntries(site, (path) => route(path, path.plain === 'redirect'))],

@@ -13,8 +13,9 @@ import type {
 } from './model.ts';
 import { listIdOf } from './networks.ts';
 import { noRules } from './paths.ts';
-import { checkHost, checkMapValue, checkToken, UnfitValue } from './quote.ts';
+import { checkAuthority, checkHost, checkMapValue, checkToken, UnfitValue } from './quote.ts';
 import { serverName } from './server-name.ts';
+import { loginValue } from './users.ts';
 
 /**
  * The features of a backend as map values, so that they can change at run time. The value of a host's entry is a
@@ -34,6 +35,7 @@ export const featureMaps = [
   'hsts',
   'deny',
   'guard',
+  'login',
   'body-size',
   'forwarded-prefix',
   'redirect-base',
@@ -156,6 +158,7 @@ function flagsOf(backend: Backend, forwarded: ForwardedMode, redirect: boolean |
     rewrite?.dropRest === true && letters.rewriteOnly,
     rewrite?.target === '/' && letters.rewriteRoot,
     http.guard !== undefined && letters.guard,
+    http.login !== undefined && letters.login,
     http.cookie?.secureOverTls === true && letters.secureOverTls,
     http.hsts !== undefined && letters.hsts,
     http.bodySize !== undefined && letters.bodySize,
@@ -203,9 +206,10 @@ export function featureEntries(backend: Backend, section: string): Map<FeatureMa
   if (rewrite?.prefix !== '') add('rewrite-prefix', rewrite?.prefix);
   add('rewrite-target', rewrite?.target);
   add('hsts', hsts);
-  const { bodySize, forwardedPrefix, redirect, cors, steering, mirrors, guard } = backend.http ?? {};
+  const { bodySize, forwardedPrefix, redirect, cors, steering, mirrors, guard, login } = backend.http ?? {};
   add('mirrors', mirrors && mirrorsValue(mirrors, backend.tenant));
   add('guard', guard && guardValue(guard));
+  add('login', login && loginValue(login, backend.tenant));
   if (steering !== undefined) {
     add('steering', steeringValue(steering));
     entries.set('steered', steeredEntries(steering, section));
@@ -286,12 +290,6 @@ function steeredEntries({ chosen, others }: ServerSteering, section: string): Ma
   for (const [index, id] of chosen.entries()) entries.set(`${section}|c${index}`, serverName(id));
   for (const [index, id] of others.entries()) entries.set(`${section}|o${index}`, serverName(id));
   return entries;
-}
-
-/** Returns a host with an optional port as a map value. */
-function checkAuthority(authority: string): string {
-  checkHost(authority.replace(/:\d{1,5}$/, ''));
-  return authority;
 }
 
 /** Returns an origin as part of a map key. */

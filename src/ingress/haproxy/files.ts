@@ -12,6 +12,7 @@ import type { HttpState, Settings } from './model.ts';
 import { listsOf, networksMap, renderNetworksFile } from './networks.ts';
 import { authorityFile, makeSection, renderServer, type Section } from './section.ts';
 import { allShards, sectionIndex, shardOf } from './shards.ts';
+import { renderUsers, usersFile } from './users.ts';
 
 /**
  * Content of a file, or a function that renders it in pieces while it is written, because files of long lists take
@@ -44,6 +45,7 @@ function renderFrame(
     ['conf/00-global.cfg', renderGlobal(settings, place, generation, inForce.layout.hasScript)],
     ['conf/10-defaults.cfg', renderDefaults(settings, inForce.layout.editedHeaders)],
     ['conf/20-frontends.cfg', renderFrontends(settings, loopback)],
+    [usersFile, renderUsers(inForce.layout.users)],
   ];
 }
 
@@ -135,14 +137,15 @@ export function renderCertificateLists({ state }: InForce): Map<string, string> 
 }
 
 /** Returns the default certificates of inner frontends by file. */
-export function defaultCertificates({ settings, gateways }: HttpState): Map<string, string> {
-  const numbers = settings.gateways === undefined ? [] : innerNumbers(settings.gateways);
-  return new Map(
-    numbers.map((number) => [
-      innerFiles(number).certificate,
-      gateways.defaults.get(number) ?? settings.tls.defaultCertificate,
-    ]),
-  );
+function defaultCertificates(state: HttpState): Map<string, string> {
+  const { gateways } = state.settings;
+  const numbers = gateways === undefined ? [] : innerNumbers(gateways);
+  return new Map(numbers.map((number) => [innerFiles(number).certificate, innerDefault(state, number)]));
+}
+
+/** Returns the default certificate of an inner frontend. */
+export function innerDefault({ settings, gateways }: Pick<HttpState, 'settings' | 'gateways'>, number: number): string {
+  return gateways.defaults.get(number) ?? settings.tls.defaultCertificate;
 }
 
 /** Returns the authorities of frontends that verify client certificates. An unused one has some authority, too. */

@@ -1,4 +1,5 @@
 import type { LogSettings, Settings } from './model.ts';
+import { mark } from './paths.ts';
 import { checkToken, hopHeader, quoteWord } from './quote.ts';
 import { headerRule } from './section.ts';
 
@@ -33,6 +34,7 @@ export function hygiene(settings: Settings, { keepsHost = false } = {}): string 
   return `  http-request return status 508 if { req.hdr_cnt(${hopHeader}) ge ${maxHops} }
   http-request deny if { req.fhdr(content-length) -m len 0 }
   http-request deny deny_status 400 if !{ req.ver 1.1 2.0 1.0 }
+  http-request deny deny_status 400 if { fc_http_major 2 } { path -m sub ${mark} }
   http-request del-header Proxy
 ${settings.removeSslHeaders ? sslHeaderFilter : ''}  http-request del-header Upgrade if { req.fhdr(upgrade) -m sub -i h2c }
 ${keepsHost ? '' : lowerHost(settings)}`;

@@ -95,7 +95,7 @@ const misdirected = `
 function lookUp(map: 'plain' | 'secure', settings: Settings): string {
   const servedOnlyRule = `  http-request set-var-fmt(txn.key2) "${servedOnly}%[var(txn.key2)]" if { var(txn.key2) -m found } { var(txn.route) -m beg ${onward} }\n`;
   const isCeded = settings.gateways === undefined ? '' : ` !{ var(txn.route) -m str ${ceded} }`;
-  return `  # Host, path, and the mark "${mark}", which no request can contain.
+  return `  # Host, path, and the mark "${mark}", which no path contains.
   http-request set-var(txn.route) base,concat(/${mark}),map_beg(maps/${map}.map)
 ${setFlags}
 ${logNames(settings)}  http-request allow if ${found}${map === 'secure' ? ' !{ fc_http_major 2 }' : ''}
@@ -122,6 +122,10 @@ backend be_no_sni from tcp
 
 # Sends to https; here, so that refused clients are refused first.
 backend redirect from http
+
+# The access rules of a path are not in force.
+backend closed from base
+  http-request deny deny_status 503
 
 # No Route fits.
 backend openshift_default from base

@@ -1,11 +1,12 @@
 import { changedKeys } from '../../base/model/layered-map.ts';
 import type { Command } from './command.ts';
-import { defaultCertificates } from './files.ts';
+import { innerDefault } from './files.ts';
 import { clientEntries, endedNameEntries, hostEntries, placeEntries, tlsNameEntries } from './gateway-entries.ts';
-import { innerFiles, innerName } from './gateway-names.ts';
+import { innerFiles, innerName, innerNumbers, ownedFile } from './gateway-names.ts';
 import type { InForce } from './layout.ts';
 import type { Maps } from './maps.ts';
-import type { Target, TlsName, VirtualHost } from './rule.ts';
+import type { HttpState } from './model.ts';
+import type { Gateways, Target, TlsName, VirtualHost } from './rule.ts';
 import { diffEntries, type Steps, type Wait } from './steps.ts';
 import { UserIndex } from './user-index.ts';
 
@@ -14,18 +15,10 @@ import { UserIndex } from './user-index.ts';
  * never a mixture: states never change and exist before a path leads to them, paths exist before their name,
  * and names before their place. They are removed in reverse.
  */
-export function planGateways(
-  before: InForce,
-  after: InForce,
-  rerouted: ReadonlySet<string>,
-  room: number,
-  { steps, wait }: { readonly steps: Steps; readonly wait: Wait },
-): void {
+export function planGateways(before: InForce, after: InForce, rerouted: ReadonlySet<string>, steps: Steps): void {
   // Without the settings, HAProxy has not loaded the maps.
   if (before.state.settings.gateways === undefined) return;
   const [old, now] = [before.state.gateways, after.state.gateways];
-  planDefaults(before, after, room, { steps, wait });
-  planClients(before, after, room, { steps, wait });
   const hosts = changedKeys(old.hosts, now.hosts);
   const names = changedKeys(old.tlsNames, now.tlsNames);
   const ended = changedKeys(old.endedNames, now.endedNames);
@@ -51,40 +44,73 @@ export function planGateways(
   for (const command of late.route.reverse()) steps.route.push(command);
 }
 
-/** Plans the default certificates of inner frontends. */
-function planDefaults(
-  before: InForce,
-  after: InForce,
+/**
+ * Plans the default certificates and client authorities of inner frontends. Returns the listeners without those that wait
+ * for a reload.
+ *
+ * @param wanted the settings in force, and the desired listeners
+ * @param room bytes of content that one command can have
+ */
+export function planInner(
+  before: HttpState,
+  wanted: Pick<HttpState, 'settings' | 'gateways'>,
   room: number,
   { steps, wait }: { readonly steps: Steps; readonly wait: Wait },
-): void {
-  const old = defaultCertificates(before.state);
-  for (const [file, pem] of defaultCertificates(after.state)) {
-    if (old.get(file) === pem) continue;
-    if (pem.length > room) wait('size', file);
-    else steps.prepare.push({ kind: 'load-certificate', file, pem, new: false });
+): Gateways {
+  const { gateways } = wanted;
+  if (before.settings.gateways === undefined) return gateways;
+  const { owners } = gateways;
+  const waitFor = (file: string, owner: string | undefined) => wait('size', ownedFile(file, owner));
+  const defaults = planDefaults(before, wanted, room, steps, (number) =>
+    waitFor(innerFiles(number).certificate, owners.get(number)?.defaults),
+  );
+  const clients = planClients(before.gateways.clients, gateways.clients, room, steps, (number) =>
+    waitFor(innerFiles(number).authorities, owners.get(number)?.clients),
+  );
+  const isComplete = defaults === gateways.defaults && clients === gateways.clients;
+  return isComplete ? gateways : { ...gateways, defaults, clients };
+}
+
+/** Plans the default certificates of inner frontends, and returns those in force. */
+function planDefaults(
+  before: HttpState,
+  wanted: Pick<HttpState, 'settings' | 'gateways'>,
+  room: number,
+  steps: Steps,
+  wait: (number: number) => void,
+): Gateways['defaults'] {
+  const kept = new Map<number, string>();
+  for (const number of before.settings.gateways === undefined ? [] : innerNumbers(before.settings.gateways)) {
+    const [old, pem] = [innerDefault(before, number), innerDefault(wanted, number)];
+    if (old === pem) continue;
+    if (pem.length > room) {
+      wait(number);
+      kept.set(number, old);
+    } else steps.prepare.push({ kind: 'load-certificate', file: innerFiles(number).certificate, pem, new: false });
   }
+  const { defaults } = wanted.gateways;
+  return kept.size === 0 ? defaults : new Map([...defaults, ...kept]);
 }
 
 /**
  * Plans the authorities of client certificates. A frontend that changes hands accepts no request until all changes are
  * made: a connection verified by the authorities of one listener must never reach another. So does one whose
- * authorities are too long for the runtime socket, until a reload.
+ * authorities are too long for the runtime socket, until a reload. Returns the authorities in force.
  */
 function planClients(
-  before: InForce,
-  after: InForce,
+  old: Gateways['clients'],
+  now: Gateways['clients'],
   room: number,
-  { steps, wait }: { readonly steps: Steps; readonly wait: Wait },
-): void {
-  const [old, now] = [before.state.gateways.clients, after.state.gateways.clients];
+  steps: Steps,
+  wait: (number: number) => void,
+): Gateways['clients'] {
   const held = new Set<number>();
   for (const [number, { scope, pem }] of now) {
     const last = old.get(number);
     if (last?.scope === scope && last.pem === pem) continue;
     const file = innerFiles(number).authorities;
     if (pem.length > room) {
-      wait('size', file);
+      wait(number);
       held.add(number);
     } else steps.prepare.push({ kind: 'load-authority', file, pem, new: false });
   }
@@ -105,6 +131,7 @@ function planClients(
     if (to !== undefined && !held.has(number)) steps.adjust.push({ kind: 'add-entry', map, key, value: to });
   }
   steps.prepare.unshift(...closing);
+  return held.size === 0 ? now : new Map([...now].filter(([number]) => !held.has(number)));
 }
 
 function pick(maps: Maps, names: readonly (typeof maps extends Map<infer K, unknown> ? K : never)[]): Maps {

@@ -102,6 +102,6 @@ export function editRules(names: Iterable<string>, kind: 'request' | 'response',
   return `  ${rule} unset-var(txn.edits)
   ${rule} set-var(txn.edits) var(txn.section),map_str(maps/${kind}-edits.map) ${when}
   # Requests without changes do not pay for the names of others.
-  ${rule} allow if !{ var(txn.edits) -m found } !${flagged(letters.headers)}
+  ${rule} allow if !{ var(txn.edits) -m found } !${flagged(letters.headers)}${kind === 'request' ? ` !${flagged(letters.login)}` : ''}
 ${lines.join('\n')}\n`;
 }

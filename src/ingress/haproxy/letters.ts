@@ -24,6 +24,7 @@ export const letters = {
   >,
   allowList: 'a',
   guard: 'G',
+  login: 'U',
   secureOverTls: 'S',
   limits: 'l',
   timeoutServer: 't',

@@ -5,7 +5,7 @@ import { certificateFile } from './command.ts';
 import type { Files } from './files.ts';
 import { innerFiles, innerNumbers } from './gateway-names.ts';
 import type { InForce, Layout, Tenancy } from './layout.ts';
-import type { Backend, Certificate, HttpState, Passthrough, Settings, Site } from './model.ts';
+import type { Backend, Certificate, HttpState, Passthrough, Settings, Site, User } from './model.ts';
 import type { ClientAuthorities, TlsName, VirtualHost } from './rule.ts';
 import type { ServerLine } from './section.ts';
 import { ShardIndex, sectionIndex, shardCount } from './shards.ts';
@@ -15,7 +15,7 @@ import { ShardIndex, sectionIndex, shardCount } from './shards.ts';
  * restarted supervisor can resume. The state is distributed over as many files as the sections. If a file is
  * incomplete, or of another version of this program, the supervisor reloads HAProxy instead.
  */
-const version = 4;
+const version = 5;
 
 interface MainFile {
   readonly settings: Omit<Settings, 'tls'> & { readonly tls: Omit<Settings['tls'], 'defaultCertificate'> };
@@ -27,6 +27,7 @@ interface MainFile {
   readonly tenancies: [string, Tenancy][];
   readonly known: readonly string[];
   readonly editedHeaders: readonly string[];
+  readonly users: readonly [name: string, users: readonly User[]][];
   readonly hasScript: boolean;
   readonly gateways: GatewaysFile;
 }
@@ -61,6 +62,7 @@ export function rememberMain({ state, layout }: InForce): Files {
     tenancies: [...layout.tenancies],
     known: [...layout.authorities],
     editedHeaders: [...layout.editedHeaders],
+    users: [...layout.users],
     hasScript: layout.hasScript,
     gateways: {
       tlsNames: [...state.gateways.tlsNames.values()],
@@ -132,6 +134,8 @@ export async function recall(folder: string): Promise<InForce | undefined> {
         ports: new Map(main.gateways.ports),
         inner: new Map(main.gateways.inner),
         clients: new Map(main.gateways.clients),
+        // Only desired states need them.
+        owners: new Map(),
         endedNames: new Map(main.gateways.endedNames.map((name) => [name.key, name])),
         defaults: await recallDefaults(main.settings, pem, defaultCertificate),
       },
@@ -144,6 +148,7 @@ export async function recall(folder: string): Promise<InForce | undefined> {
       tenancies: new Map(main.tenancies),
       authorities: new Set(main.known),
       editedHeaders: new Set(main.editedHeaders),
+      users: new Map(main.users),
       hasScript: main.hasScript,
     };
     return { state, layout };

@@ -74,6 +74,11 @@ export interface SitePath {
   /** Whether the backend serves requests over TLS that ends here. */
   readonly secure: boolean;
   readonly backend: string;
+  /**
+   * The path has access rules: as long as HAProxy cannot serve its backend, requests get 503. Absent: a shorter path
+   * answers meanwhile.
+   */
+  readonly isRestricted?: true;
 }
 
 /** A host, or `*.` and a parent domain, whose TLS connections are forwarded unchanged to a backend of mode `tcp`. */
@@ -160,6 +165,21 @@ export interface HttpBackend {
   readonly tls?: ServerTls;
   /** Rejects requests whose normalized path has other access rules. */
   readonly guard?: PathGuard;
+  /** Admits only users with a password. Other requests get 401. Needs a reload. */
+  readonly login?: Login;
+}
+
+/** Basic authentication (RFC 7617). */
+export interface Login {
+  /** Printable ASCII without quotation marks, backslashes and `%`; not empty. */
+  readonly realm: string;
+  readonly users: readonly User[];
+}
+
+/** A user with the hash of a password, as crypt(3) knows it. Never log one. */
+export interface User {
+  readonly name: string;
+  readonly hash: string;
 }
 
 /** The {@link SiteGuard} that applies to a backend. */
@@ -232,6 +252,12 @@ export interface Mirror {
   /** Part of the requests: `numerator` of `denominator`. */
   readonly numerator: number;
   readonly denominator: number;
+  /** Host header of the copies. Absent: as the server gets it. */
+  readonly host?: string;
+  /** Copies have no body. */
+  readonly isBodiless?: true;
+  /** Copies have the path and query that the client sent, before rewrites. */
+  readonly isOriginal?: true;
 }
 
 /** Limits of the duration of an exchange. Longer ones get 504, or end if the response has begun. */

@@ -18,7 +18,10 @@ import { checkHost, checkPath, checkPrefixKey } from './quote.ts';
 /** Name of the access rules of a path without any. */
 export const noRules = '-';
 
-/** Ends a lookup. No request line can contain it, so only the whole path precedes it. */
+/**
+ * Ends a lookup. Only the whole path precedes it: a request line of HTTP/1 cannot contain it, and frontends reject requests
+ * of HTTP/2 that do.
+ */
 export const mark = '¶';
 
 /** Value with the meaning: as if no key of this host matched. */

@@ -1,9 +1,10 @@
 import { isDeepStrictEqual } from 'node:util';
 import { changedKeys, MapDraft } from '../../base/model/layered-map.ts';
 import { backendEntries } from './entries.ts';
+import { connectLines } from './exchange.ts';
 import { listEditedNames } from './header-edits.ts';
 import { chooseSpare, type InForce, type Layout, type Tenancy } from './layout.ts';
-import type { Backend } from './model.ts';
+import type { Backend, Settings } from './model.ts';
 import { routeOf } from './route.ts';
 import { listAuthorities, makeSection, type Section, type ServerLine, spareShapes } from './section.ts';
 import { diffEntries, type ReloadCause, type Steps, type Wait } from './steps.ts';
@@ -81,7 +82,7 @@ class Placement {
   }
 
   result(): Placed {
-    const { authorities, editedHeaders, hasScript } = this.#before.layout;
+    const { authorities, editedHeaders, users, hasScript } = this.#before.layout;
     const layout: Layout = {
       sections: this.#sections.finish(),
       spares: this.#spares,
@@ -90,6 +91,7 @@ class Placement {
       tenancies: this.#tenancies,
       authorities,
       editedHeaders,
+      users,
       hasScript,
     };
     return { backends: this.#backends.finish(), layout, rerouted: this.#rerouted };
@@ -110,13 +112,14 @@ class Placement {
       return;
     }
     if (listEditedNames(backend).some((name) => !this.#before.layout.editedHeaders.has(name))) {
-      this.#wait('header', id);
+      this.#hold('header', id, backend);
       return;
     }
     if (old !== undefined && section !== undefined && old.owner === backend.owner) {
       const last = makeSection(old, this.#before.state.authorities, section === id);
       const next = makeSection(backend, this.#authorities, section === id);
-      if (this.#fitsInPlace(section, last, next)) {
+      const isFixed = section === id && hasOtherTimes(old, backend, this.#before.state.settings);
+      if (!isFixed && this.#fitsInPlace(section, last, next)) {
         this.#backends.set(id, backend);
         this.#changeServers(section, last, next);
         const after = this.#draft();
@@ -135,12 +138,12 @@ class Placement {
 
   /**
    * Lets a backend wait for a reload in its previous form. If that form would send requests to servers that the new one
-   * does not trust, they get 503 instead.
+   * does not trust, or requests that the new one does not admit, they get 503 instead.
    */
   #hold(cause: ReloadCause, id: string, backend: Backend): void {
     this.#wait(cause, id);
     const old = this.#before.state.backends.get(id);
-    if (old !== undefined && verifiesMore(old, backend)) this.remove(id);
+    if (old !== undefined && (verifiesMore(old, backend) || admitsLess(old, backend))) this.remove(id);
   }
 
   /** Moves a backend to a spare section. */
@@ -224,6 +227,19 @@ class Placement {
 function verifiesMore(before: Backend, now: Backend): boolean {
   const known = new Set(before.servers.map(({ tls }) => JSON.stringify(tls)));
   return now.servers.some(({ tls }) => tls !== undefined && !known.has(JSON.stringify(tls)));
+}
+
+/** Returns whether the limits of a backend's own section differ that HAProxy reads only when it starts. */
+function hasOtherTimes(before: Backend, now: Backend, settings: Settings): boolean {
+  return !isDeepStrictEqual(connectLines(before, settings), connectLines(now, settings));
+}
+
+/**
+ * Returns whether a backend demands a login and did not before, or has been closed. A changed list of users takes effect
+ * with the reload.
+ */
+function admitsLess({ http: before }: Backend, { http: now, servers }: Backend): boolean {
+  return before?.login === undefined ? now?.login !== undefined : servers.length === 0;
 }
 
 /** Returns whether a route of a backend has changed: its own, or one to https. */

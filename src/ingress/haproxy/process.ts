@@ -107,6 +107,16 @@ export class HaproxyProcess {
     }
   }
 
+  /**
+   * Runs commands in the old workers, which keep their connections after a reload. Ignores workers that have exited
+   * meanwhile. Rejects if a worker does not answer.
+   */
+  async tellOldWorkers(commands: readonly string[]): Promise<void> {
+    const { oldWorkers = [] } = (await this.processes()) ?? {};
+    for (const pid of oldWorkers)
+      for (const command of commands) await askMaster(this.#place.masterSocket, `@!${pid} ${command}`);
+  }
+
   async #isStopping(pid: number): Promise<boolean> {
     try {
       const answer = await askMaster(this.#place.masterSocket, `@!${pid} show info`, 1000);

@@ -53,6 +53,12 @@ export function checkHost(host: string): string {
   throw new UnfitValue(`host ${show(host)}: not a host name in lower case`);
 }
 
+/** Returns a host with an optional port as part of a map value. */
+export function checkAuthority(authority: string): string {
+  checkHost(authority.replace(/:\d{1,5}$/, ''));
+  return authority;
+}
+
 /** Returns a path as a map key: characters that a request line can contain. */
 export function checkPath(path: string): string {
   if (path !== '' && !/^\/[\x21-\x7e]*$/.test(path)) {

@@ -14,6 +14,8 @@ export interface Gateways {
   readonly defaults: ReadonlyMap<number, string>;
   /** Authorities of client certificates, by number of the inner frontend. Absent: it accepts no request. */
   readonly clients: ReadonlyMap<number, ClientAuthorities>;
+  /** Owners of {@link defaults} and {@link clients}, by number of the inner frontend. They pay for reloads. */
+  readonly owners: ReadonlyMap<number, InnerOwners>;
   /** Names whose TLS an inner frontend for connections has terminated, by {@link TlsName.key}. */
   readonly endedNames: ReadonlyMap<string, TlsName>;
 }
@@ -27,8 +29,15 @@ export const noGateways: Gateways = {
   inner: new Map(),
   defaults: new Map(),
   clients: new Map(),
+  owners: new Map(),
   endedNames: new Map(),
 };
+
+/** Owners of what an inner frontend has. Absent: the administrator. */
+export interface InnerOwners {
+  readonly defaults?: string;
+  readonly clients?: string;
+}
 
 /** Authorities that verify client certificates. */
 export interface ClientAuthorities {

@@ -5,6 +5,7 @@ import { cookieFormat, isBare, isPlain, withoutCookie } from './features.ts';
 import type { Backend, HeaderAction, HttpBackend, Server, VerifiedTls } from './model.ts';
 import { checkName, checkToken, fileName, hopHeader, quoteHeaderValue, quoteWord, UnfitValue } from './quote.ts';
 import { serverName } from './server-name.ts';
+import { loginLines } from './users.ts';
 
 /** A server as its section and the runtime socket represent it. */
 export interface ServerLine {
@@ -48,7 +49,7 @@ export const spareShapes: ReadonlyMap<string, string> = new Map(
 );
 
 const ownSections =
-  /^(?:spare-.*|limits|redirect|be_sni|be_no_sni|openshift_default|answer_.*|redirect_to|gateway_.*)$/;
+  /^(?:spare-.*|limits|redirect|be_sni|be_no_sni|openshift_default|answer_.*|redirect_to|gateway_.*|closed|logins|login_checks|tenants)$/;
 
 /**
  * Returns a backend as a section. `own` means a section with the backend's name, which HAProxy loaded with the
@@ -165,6 +166,21 @@ export function listAuthorities({ http, servers }: Backend): readonly string[] {
   return [...names];
 }
 
+/** Returns the names of {@link HttpState.authorities} that the lines of a backend's servers refer to. */
+export function listLoaded({ http, servers }: Backend): ReadonlySet<string> {
+  const names = new Set<string>();
+  const shared = http?.tls?.authority;
+  for (const { tls } of servers) {
+    if (tls === undefined) {
+      if (shared !== undefined) names.add(shared);
+      continue;
+    }
+    names.add(tls.authority);
+    if (tls.certificate !== undefined) names.add(tls.certificate);
+  }
+  return names;
+}
+
 /**
  * Returns the file of a named authority as HAProxy refers to it. New content is another file: 2.6 does not pass new
  * content to servers without a certificate of their own, although `commit ssl ca-file` reports success.
@@ -203,7 +219,7 @@ function shapeOf(backend: Backend): string {
 }
 
 function httpLines(http: HttpBackend): string[] {
-  const lines: string[] = [];
+  const lines: string[] = http.login === undefined ? [] : [...loginLines(http.login)];
   if (http.adjustCase === true) lines.push('option h1-case-adjust-bogus-server');
   for (const action of http.requestHeaders ?? []) lines.push(`http-request ${headerRule(action)}`);
   for (const action of http.responseHeaders ?? []) lines.push(`http-response ${headerRule(action)}`);

@@ -8,21 +8,39 @@ import { mark } from './paths.ts';
 
 /**
  * Rejects requests whose path means another one with other access rules: servers decode and merge what HAProxy compares as
- * it comes. nginx normalizes before it selects a location, so `//admin` has the rules of `/admin` there. Without its entry,
- * every request is rejected.
+ * it comes. nginx normalizes before it selects a location, so `//admin` has the rules of `/admin` there. Some servers also
+ * drop what follows a semicolon in a segment, or take a backslash for a slash. Without its entry, every request is
+ * rejected, and so is a path that cannot be decoded, or that contains the mark, which would end its key early.
  */
 export function guardRules(): string {
   const isGuarded = flagged(letters.guard);
+  const hasParameters = '{ var(txn.bare) -m found }';
+  const denied = [
+    '!{ var(txn.norm) -m found }',
+    `{ var(txn.norm) -m sub ${mark} \\\\ }`,
+    '{ var(txn.norm) -m reg /[.][.]?(;[^/]*)?(/|$) }',
+    '{ path -m sub %00 }',
+  ];
   return `  http-request set-var(txn.guard) var(txn.section),map_str(maps/guard.map) if ${isGuarded}
   http-request set-var(txn.norm) 'path,url_dec,regsub("//+","/",g)' if ${isGuarded}
   http-request set-var(txn.norm) var(txn.norm),lower if ${isGuarded} { var(txn.guard) -m beg i }
-  http-request deny deny_status 403 if ${isGuarded} { var(txn.norm) -m reg /[.][.]?(/|$) } || ${isGuarded} { path -m sub %00 }
-  # A wildcard serves paths that a host below it does not, but not those that mean one of its paths.
-  http-request set-var-fmt(txn.meant) "%[req.hdr(host),field(1,:),rtrim(.)]%[var(txn.norm)]/${mark}" if ${isGuarded} { var(txn.guard) -m sub |* }
-  http-request set-var(txn.rules) var(txn.meant),map_beg(maps/guarded.map) if ${isGuarded} { var(txn.meant) -m found }
-  http-request set-var-fmt(txn.meant) "%[var(txn.guard),field(3,|)]%[var(txn.norm)]/${mark}" if ${isGuarded} !{ var(txn.rules) -m found }
-  http-request set-var(txn.rules) var(txn.meant),map_beg(maps/guarded.map) if ${isGuarded} !{ var(txn.rules) -m found }
-  http-request deny deny_status 403 if ${isGuarded} !{ var(txn.guard),field(2,|),strcmp(txn.rules) eq 0 }`;
+  http-request deny deny_status 403 if ${denied.map((condition) => `${isGuarded} ${condition}`).join(' || ')}
+${compareRules('norm', isGuarded)}
+  # The same without parameters of segments, for servers that drop them.
+  http-request set-var(txn.bare) 'var(txn.norm),regsub(";[^/]*","",g),regsub("//+","/",g)' if ${isGuarded} { var(txn.norm) -m sub ; }
+  http-request unset-var(txn.rules) if ${hasParameters}
+  http-request unset-var(txn.meant) if ${hasParameters}
+${compareRules('bare', hasParameters)}`;
+}
+
+/** Renders the comparison of the access rules of a path in a variable with those of the backend. */
+function compareRules(path: 'norm' | 'bare', when: string): string {
+  return `  # A wildcard serves paths that a host below it does not, but not those that mean one of its paths.
+  http-request set-var-fmt(txn.meant) "%[req.hdr(host),field(1,:),rtrim(.)]%[var(txn.${path})]/${mark}" if ${when} { var(txn.guard) -m sub |* }
+  http-request set-var(txn.rules) var(txn.meant),map_beg(maps/guarded.map) if ${when} { var(txn.meant) -m found }
+  http-request set-var-fmt(txn.meant) "%[var(txn.guard),field(3,|)]%[var(txn.${path})]/${mark}" if ${when} !{ var(txn.rules) -m found }
+  http-request set-var(txn.rules) var(txn.meant),map_beg(maps/guarded.map) if ${when} !{ var(txn.rules) -m found }
+  http-request deny deny_status 403 if ${when} !{ var(txn.guard),field(2,|),strcmp(txn.rules) eq 0 }`;
 }
 
 /** Renders the deny-list. In mode `tcp`, connections of rejected clients are closed. */

@@ -146,6 +146,8 @@ function makeHttp(
     ...(redirect !== undefined && closed === undefined && { redirect: makeRedirect(redirect) }),
     ...(cors !== undefined && { cors }),
     ...(access.bodySize !== undefined && { bodySize: access.bodySize }),
+    ...(access.login !== undefined &&
+      closed === undefined && { login: { realm: access.login.realm, users: access.login.users } }),
     ...(forwarded !== undefined && { forwarded }),
     ...(rewrite !== undefined && { rewrite }),
     ...(rewriteHost !== undefined && { rewriteHost }),
@@ -173,11 +175,11 @@ function makeMirrors(
 ): Pick<HttpBackend, 'mirrors'> {
   if (mirrors === undefined) return {};
   return {
-    mirrors: mirrors.map(({ share, numerator, denominator }) => {
+    mirrors: mirrors.map(({ share, ...rest }) => {
       const all = finder.find(share, meta.namespace, { protocol: 'tcp' });
       const used = usedState(all);
       const servers = all.filter(({ state, appProtocol }) => state === used && !isHttp2(appProtocol));
-      return { servers: servers.map(({ address, port }) => ({ address, port })), numerator, denominator };
+      return { servers: servers.map(({ address, port }) => ({ address, port })), ...rest };
     }),
   };
 }

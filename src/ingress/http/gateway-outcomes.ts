@@ -11,8 +11,11 @@ export class GatewayOutcomes {
   #backends = new MapDraft<string, Backend>(new Map());
   /** CA and client certificates of backends by name, with the number of demands that use them. */
   readonly #authorities = new Map<string, { readonly pem: string; users: number }>();
-  /** Number of served requests by demand: they share backends. */
+  /** Number of served requests by demand: they share authorities. */
   readonly #users = new Map<SiteDemand, number>();
+  /** IDs of the backends that served requests reach, and the number of such requests by ID. */
+  readonly #used = new Map<SiteRequest, ReadonlySet<string>>();
+  readonly #uses = new Map<string, number>();
 
   /** @param used IDs of the backends that requests reach */
   serve(one: ServedSite, used: ReadonlySet<string>): void {
@@ -22,6 +25,9 @@ export class GatewayOutcomes {
     const users = this.#users.get(demand) ?? 0;
     this.#users.set(demand, users + 1);
     if (users === 0) this.#hold(one);
+    this.#used.set(request, used);
+    for (const id of used) this.#uses.set(id, (this.#uses.get(id) ?? 0) + 1);
+    // Of two versions of an object, the newer one counts.
     for (const backend of backends) if (used.has(backend.id)) this.#backends.set(backend.id, backend);
   }
 
@@ -36,6 +42,7 @@ export class GatewayOutcomes {
     const known = this.#served.get(request);
     if (known === undefined) return;
     this.#served.delete(request);
+    this.#dropBackends(request);
     const users = (this.#users.get(known.demand) ?? 1) - 1;
     if (users > 0) {
       this.#users.set(known.demand, users);
@@ -43,9 +50,19 @@ export class GatewayOutcomes {
     }
     this.#users.delete(known.demand);
     this.#release(known);
-    // Another version of the object may have replaced the backend already.
-    for (const backend of known.backends)
-      if (this.#backends.get(backend.id) === backend) this.#backends.delete(backend.id);
+  }
+
+  #dropBackends(request: SiteRequest): void {
+    for (const id of this.#used.get(request) ?? []) {
+      const left = (this.#uses.get(id) ?? 1) - 1;
+      if (left > 0) {
+        this.#uses.set(id, left);
+        continue;
+      }
+      this.#uses.delete(id);
+      this.#backends.delete(id);
+    }
+    this.#used.delete(request);
   }
 
   /** Returns the outcomes at this moment. */

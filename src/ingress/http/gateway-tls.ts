@@ -40,8 +40,10 @@ export function checkListener(
 /** Certificates of a place. */
 export interface PlaceCertificates {
   readonly certificates: readonly Certificate[];
-  /** Default certificate, for names that no certificate contains. Absent: the router's. */
-  readonly usual?: string;
+  /** Names of the certificates of each listener. */
+  readonly names: ReadonlyMap<ListenerId, readonly string[]>;
+  /** Default certificate, for names that no certificate contains, and the namespace of its listener. Absent: the router's. */
+  readonly usual?: { readonly pem: string; readonly owner: string };
 }
 
 /**
@@ -59,22 +61,26 @@ export function listCertificates(
 ): PlaceCertificates {
   const taken = new Set<string>();
   const certificates: Certificate[] = [];
-  let usual: string | undefined;
+  const names = new Map<ListenerId, readonly string[]>();
+  let usual: PlaceCertificates['usual'];
   const listeners = [...scope.listeners].sort(([one], [other]) => bySpecificity(one, other));
-  for (const [pattern, { id }] of listeners) {
+  for (const [pattern, { id, owner }] of listeners) {
+    const { namespace } = owner.meta;
     for (const [index, { pem, fingerprint }] of (checkedOf(id)?.keyPairs ?? []).entries()) {
       const own = listNames(pem).filter((name) => pattern === '*' || isWithin(name, pattern));
       const hosts = [...new Set(index === 0 && pattern !== '*' ? [pattern, ...own] : own)].filter(
         (host) => !taken.has(host),
       );
       for (const host of hosts) taken.add(host);
-      if (index === 0) usual = pem;
+      if (index === 0) usual = { pem, owner: namespace };
       if (hosts.length === 0) continue;
-      const name = `inner-${inner}:${id.replaceAll('/', ':')}:${index}:${fingerprint.replaceAll(':', '').slice(0, 16)}`;
+      const digest = fingerprint.replaceAll(':', '').slice(0, 16);
+      const name = `${namespace}:inner-${inner}:${id.replaceAll('/', ':')}:${index}:${digest}`;
       certificates.push({ name, pem, hosts, http2, inner });
+      names.set(id, [...(names.get(id) ?? []), name]);
     }
   }
-  return { certificates, ...(usual !== undefined && { usual }) };
+  return { certificates, names, ...(usual !== undefined && { usual }) };
 }
 
 /** Returns the host names in a certificate that HAProxy can select by. */

@@ -6,7 +6,6 @@ import { HaproxyEngine } from '../haproxy/engine.ts';
 import type { HttpState, Settings } from '../haproxy/model.ts';
 import { hostSocket, RemoteHost } from '../haproxy/remote-host.ts';
 import type { ApplyOutcome, Pending } from '../haproxy/report.ts';
-import type { ReloadCause } from '../haproxy/steps.ts';
 import type { DataPlane, PlaneHost, PlaneReport } from '../intent/plane.ts';
 import { configMapKey } from '../intent/references.ts';
 import type { ChangedObjects, SiteSource } from '../intent/site-source.ts';
@@ -17,6 +16,7 @@ import { type ConnectionLimit, findConnectionLimit } from './file-limit.ts';
 import { correctVerdicts, type Gap } from './gap.ts';
 import type { Translation } from './gateway-slots.ts';
 import { Outage } from './outage.ts';
+import { reloadOwner } from './reload-owner.ts';
 import type { Secrets } from './secrets.ts';
 import { SiteTurns } from './site-turns.ts';
 import { VerdictWriter } from './verdicts.ts';
@@ -75,15 +75,6 @@ const secretTimeout = 5000;
 
 /** Milliseconds without an answer of HAProxy after which clients should use another node. */
 const silenceLimit = 5000;
-
-/** Returns the namespace whose change waits for a reload. Undefined for settings and shared objects. */
-function reloadOwner(cause: ReloadCause, name: string): string | undefined {
-  // A rejected command does not always reveal its owner; those without share one budget. Names of backends are
-  // KIND:NAMESPACE:NAME[:INDEX]; those of certificates and authorities with an owner are NAMESPACE:NAME[:INDEX].
-  if (cause === 'refused') return /\b(?:be_[a-z_]+:|certs\/)([a-z0-9-]+)[:+]/.exec(name)?.[1] ?? '(refused)';
-  const parts = cause === 'settings' ? [] : name.replace(/^be_[a-z_]+:/, '').split(':');
-  return parts.length < 2 ? undefined : parts[0];
-}
 
 /**
  * The data plane of hosts and paths: HTTP, edge, re-encrypt and passthrough Routes, served by a HAProxy that it

@@ -1,8 +1,7 @@
-import { hash } from 'node:crypto';
 import { parentOf } from '../claims/host.ts';
 import type { Backend, GuardedPath, PathGuard, Site, SiteGuard } from '../haproxy/model.ts';
 import { guardEntries, mark, noRules } from '../haproxy/paths.ts';
-import type { AccessRules } from '../intent/site-request.ts';
+import { nameRules } from './rule-name.ts';
 import type { ServedSite } from './served-site.ts';
 import { nameOf } from './sites.ts';
 
@@ -37,7 +36,7 @@ export class PathGuards {
 
   #guard(site: ServedSite, guard: SiteGuard | undefined): ServedSite {
     if (guard === undefined) return site;
-    const rules = nameRules(site.demand.access);
+    const rules = nameRules(site.demand);
     const own = { host: nameOf(site), isCaseless: guard.isCaseless, ...(rules !== undefined && { rules }) };
     return { ...site, backends: site.backends.map((backend) => this.#guardBackend(backend, own)) };
   }
@@ -55,24 +54,17 @@ export class PathGuards {
 
 /** Returns whether clients could avoid the access rules of a path by spelling it differently. */
 function differ(sites: readonly ServedSite[], above: readonly ServedSite[]): boolean {
-  if (!sites.some(({ demand }) => demand.spelling !== undefined && nameRules(demand.access) !== undefined))
-    return false;
-  return new Set([...sites, ...above].map(({ demand }) => nameRules(demand.access))).size > 1;
+  if (!sites.some(({ demand }) => demand.spelling !== undefined && nameRules(demand) !== undefined)) return false;
+  return new Set([...sites, ...above].map(({ demand }) => nameRules(demand))).size > 1;
 }
 
 function makeGuard(sites: readonly ServedSite[]): SiteGuard {
   return { isCaseless: sites.some(({ demand }) => demand.spelling === 'caseless'), paths: sites.flatMap(listPaths) };
 }
 
-/** Returns a name of the rules that decide who may use a path. Equal rules have the same name. */
-function nameRules({ allowed, denied }: AccessRules): string | undefined {
-  if (allowed === undefined && denied === undefined) return undefined;
-  return hash('sha1', JSON.stringify([allowed, denied])).slice(0, 16);
-}
-
-function listPaths({ demand: { matches, access } }: ServedSite): readonly GuardedPath[] {
-  const rules = nameRules(access);
-  return matches.map(({ path, covers }): GuardedPath => {
+function listPaths({ demand }: ServedSite): readonly GuardedPath[] {
+  const rules = nameRules(demand);
+  return demand.matches.map(({ path, covers }): GuardedPath => {
     const named = rules !== undefined && { rules };
     if (covers !== undefined && rules !== undefined) return { path: covers, type: 'text', ...named };
     if (path.type === 'exact') return { path: path.value, type: 'exact', ...named };
@@ -81,8 +73,8 @@ function listPaths({ demand: { matches, access } }: ServedSite): readonly Guarde
 }
 
 /**
- * Returns why a guarded backend rejects the path of a request, or undefined, as HAProxy decides. Paths that cannot be decoded
- * are compared as they come.
+ * Returns why a guarded backend rejects the path of a request, or undefined, as HAProxy decides: by bytes, and once
+ * more without parameters of segments.
  */
 export function findBreach(
   { sites }: { readonly sites: ReadonlyMap<string, Site> },
@@ -91,30 +83,49 @@ export function findBreach(
   guard: PathGuard | undefined,
 ): string | undefined {
   if (guard === undefined) return undefined;
-  const merged = decode(path).replace(/\/\/+/g, '/');
-  const meant = guard.isCaseless ? merged.toLowerCase() : merged;
-  const why = 'the normalized path has other access rules: 403';
-  if (/\/\.\.?(?:\/|$)/.test(meant) || path.includes('%00')) return why;
+  const decoded = decode(path);
+  if (decoded === undefined) return 'the path contains "%" without two hexadecimal digits: 403';
+  const merged = mergeSlashes(decoded);
+  const meant = guard.isCaseless ? lowerAscii(merged) : merged;
+  if (/\/\.\.?(?:;[^/]*)?(?:\/|$)/.test(meant)) return 'the path contains dot segments: 403';
+  if (/[\0\\]/.test(meant) || meant.includes(markBytes)) return `the path contains NUL, a backslash or "${mark}": 403`;
   const names = guard.host.startsWith('*') ? [host, guard.host] : [guard.host];
-  const rules = names
-    .map((name) => findRules(sites.get(name), `${name}${meant}/${mark}`))
-    .find((one) => one !== undefined);
-  return rules === (guard.rules ?? noRules) ? undefined : why;
+  const spellings = meant.includes(';') ? [meant, mergeSlashes(meant.replace(/;[^/]*/g, ''))] : [meant];
+  const isSame = spellings.every((spelling) => {
+    const rules = names
+      .map((name) => findRules(sites.get(name), `${name}${spelling}/${markBytes}`))
+      .find((one) => one !== undefined);
+    return rules === (guard.rules ?? noRules);
+  });
+  return isSame ? undefined : 'the normalized path has other access rules: 403';
 }
 
 function findRules(site: Site | undefined, asked: string): string | undefined {
   if (site === undefined) return undefined;
   const entries = guardEntries(site);
   const [longest] = [...entries.keys()]
-    .filter((key) => asked.startsWith(key))
+    .filter((key) => asked.startsWith(toBytes(key)))
     .sort((one, other) => other.length - one.length);
   return longest === undefined ? undefined : entries.get(longest);
 }
 
-function decode(path: string): string {
-  try {
-    return decodeURIComponent(path);
-  } catch {
-    return path;
-  }
+/** Returns a text with one character for each of its bytes, as HAProxy compares it. */
+function toBytes(text: string): string {
+  return Buffer.from(text).toString('latin1');
+}
+
+const markBytes = toBytes(mark);
+
+/** Decodes a path once, to one character per byte. Returns undefined if HAProxy cannot decode it. */
+function decode(path: string): string | undefined {
+  if (/%(?![\da-f]{2})/i.test(path)) return undefined;
+  return toBytes(path).replace(/%(..)/g, (_, digits: string) => String.fromCharCode(Number.parseInt(digits, 16)));
+}
+
+function mergeSlashes(path: string): string {
+  return path.replace(/\/\/+/g, '/');
+}
+
+function lowerAscii(path: string): string {
+  return path.replace(/[A-Z]+/g, (letters) => letters.toLowerCase());
 }

@@ -1,11 +1,32 @@
-import { configMapKey, type ReferenceChecks, type ReferenceState } from '../intent/references.ts';
+import {
+  configMapKey,
+  type ReferenceChecks,
+  type ReferenceState,
+  type UsersFormat,
+  type UsersState,
+} from '../intent/references.ts';
+import type { Secret } from '../objects/secret.ts';
 import type { KeyLimits } from './certificate.ts';
 import { CertificateBook, type SecretLookup } from './certificate-book.ts';
+import { readUsers } from './login-users.ts';
 
-/** Checks certificates in ConfigMaps and Secrets. */
+/** Maximum number of users of a namespace: every start of HAProxy computes the hashes of all. */
+const mostOfNamespace = 200;
+
+const waiting: UsersState = { state: 'waiting' };
+const absent: UsersState = { state: 'invalid', message: 'this Secret does not exist' };
+const forbidden: UsersState = {
+  state: 'invalid',
+  message: 'the router may not read this Secret; allow its service account to get, list and watch it',
+};
+
+/** Checks certificates in ConfigMaps and Secrets, and users in Secrets. */
 export class CertificateReferences implements ReferenceChecks {
   readonly #lookup: SecretLookup;
   readonly #book: CertificateBook;
+  readonly #users = new WeakMap<Secret, Map<UsersFormat, UsersState>>();
+  /** Number of users by key of their Secret. */
+  readonly #claims = new Map<string, number>();
 
   /** @param limits for the keys of every certificate */
   constructor(lookup: SecretLookup, limits?: KeyLimits) {
@@ -39,5 +60,43 @@ export class CertificateReferences implements ReferenceChecks {
     if (read.ok) return { state: 'valid', pem: read.keyPair?.pem ?? '' };
     const { message, isWaiting } = read.refusal;
     return isWaiting ? { state: 'waiting' } : { state: 'invalid', message };
+  }
+
+  users(key: string, format: UsersFormat): UsersState {
+    const found = this.#lookup(key);
+    switch (found.state) {
+      case 'waiting':
+        return waiting;
+      case 'forbidden':
+        return forbidden;
+      case 'found': {
+        const known = this.#users.get(found.secret) ?? new Map<UsersFormat, UsersState>();
+        this.#users.set(found.secret, known);
+        const users = known.get(format) ?? this.#claim(key, readUsers(found.secret, format));
+        known.set(format, users);
+        return users;
+      }
+      default:
+        return absent;
+    }
+  }
+
+  /** Claims room for the users of a Secret, which are rejected if its namespace has too many. */
+  #claim(key: string, state: UsersState): UsersState {
+    this.#claims.delete(key);
+    if (state.state !== 'valid') return state;
+    const namespace = key.slice(0, key.indexOf('/') + 1);
+    let others = 0;
+    for (const [other, count] of this.#claims) {
+      if (!other.startsWith(namespace)) continue;
+      if (this.#lookup(other).state === 'found') others += count;
+      else this.#claims.delete(other);
+    }
+    if (others + state.users.length > mostOfNamespace) {
+      const message = `the Secrets of this namespace contain more than ${mostOfNamespace} users; remove some, and write this Secret again`;
+      return { state: 'invalid', message };
+    }
+    this.#claims.set(key, state.users.length);
+    return state;
   }
 }

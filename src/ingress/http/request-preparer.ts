@@ -36,6 +36,8 @@ export class RequestPreparer {
   readonly #backends = new Map<SiteDemand, readonly Backend[]>();
   readonly #patterns = new PatternQuota();
   readonly #headers = new HeaderQuota();
+  /** Prepared requests by demand. The last one releases what the demand has claimed. */
+  readonly #holders = new Map<SiteDemand, Set<SiteRequest>>();
 
   constructor(parts: PreparerParts) {
     this.#parts = parts;
@@ -48,9 +50,17 @@ export class RequestPreparer {
   forget(request: SiteRequest): void {
     this.#prepared.delete(request);
     if (!request.demand.ok) return;
-    this.#backends.delete(request.demand.value);
-    this.#patterns.release(request.demand.value);
-    this.#headers.release(request.demand.value);
+    const demand = request.demand.value;
+    this.#backends.delete(demand);
+    this.#holders.get(demand)?.delete(request);
+    this.#releaseUnheld(demand);
+  }
+
+  #releaseUnheld(demand: SiteDemand): void {
+    if ((this.#holders.get(demand)?.size ?? 0) > 0) return;
+    this.#holders.delete(demand);
+    this.#patterns.release(demand);
+    this.#headers.release(demand);
   }
 
   /** @param rival message if another claim excludes the request */
@@ -89,7 +99,11 @@ export class RequestPreparer {
       findUnfit(rules.map(({ rule }) => rule)) ??
       this.#patterns.claim(owner, demand) ??
       this.#headers.claim(owner, demand);
-    if (unfit !== undefined) return { rules: [], refusal: { request, reason: 'UnsupportedValue', message: unfit } };
+    if (unfit !== undefined) {
+      this.#releaseUnheld(demand);
+      return { rules: [], refusal: { request, reason: 'UnsupportedValue', message: unfit } };
+    }
+    this.#holders.set(demand, (this.#holders.get(demand) ?? new Set()).add(request));
     const reached = isPassthrough
       ? backends.slice(0, 1).map(({ id }) => id)
       : rules.flatMap(({ rule }) => listBackends(rule.target));

@@ -2,6 +2,7 @@ import { isDeepStrictEqual } from 'node:util';
 import { isWildcard, parentOf } from '../claims/host.ts';
 import type { Passthrough, Site, SiteGuard, SitePath, SitePort } from '../haproxy/model.ts';
 import type { SiteRequest } from '../intent/site-request.ts';
+import { nameRules } from './rule-name.ts';
 import type { ServedSite } from './served-site.ts';
 
 /** HAProxy's form of every name. */
@@ -34,13 +35,19 @@ export function makeSites(
   });
 }
 
-function listPaths({ demand: { matches, tls }, backends }: ServedSite): SitePath[] {
+function listPaths({ demand, backends }: ServedSite): SitePath[] {
+  const { matches, tls } = demand;
+  const isRestricted = nameRules(demand) !== undefined;
   const plain =
     tls === undefined || tls.plain === 'serve' ? 'serve' : tls.plain === 'redirect' ? 'redirect' : undefined;
   return matches.flatMap(({ path, group }) => {
     const backend = backends[group];
     if (backend === undefined) return [];
-    const target = { secure: tls?.end === 'router', backend: backend.id };
+    const target = {
+      secure: tls?.end === 'router',
+      backend: backend.id,
+      ...(isRestricted && { isRestricted: true as const }),
+    };
     return [
       {
         path: path.type === 'element' ? path.value.replace(/\/+$/, '') : path.value,
@@ -106,6 +113,7 @@ function isSame(one: Site, other: Site): boolean {
         one.path === other?.path &&
         one.redirectStatus === other.redirectStatus &&
         one.exact === other.exact &&
+        one.isRestricted === other.isRestricted &&
         one.backend === other.backend &&
         one.plain === other.plain &&
         one.secure === other.secure

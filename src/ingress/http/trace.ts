@@ -111,7 +111,7 @@ function traceAtRouter(
     if (breach !== undefined) return make('error', breach, found);
     const redirect = found.backend?.http?.redirect;
     if (redirect !== undefined) return make('redirect', describeRedirect(redirect), found);
-    return make('served', found.site.demand.closed?.message ?? describeEndpoints(found), found);
+    return make('served', found.site.demand.closed?.message ?? describeAnswer(found), found);
   };
   if (request.tls) {
     const passed = [...ofHost, ...(ofHost.some(endsTls) ? [] : ofParent)].find(
@@ -232,6 +232,13 @@ function listEndpoints(chosen: MatchedSite | undefined): RequestTrace['endpoints
 function describeRedirect({ status, scheme, host, path }: BackendRedirect): string {
   const place = host === undefined ? 'the same host' : `${scheme === undefined ? '' : `${scheme}:`}//${host}`;
   return `${status} to ${place}${path ?? ' and path'}`;
+}
+
+/** Returns what answers a request, and who may send it. */
+function describeAnswer(found: MatchedSite): string {
+  const login = found.backend?.http?.login;
+  const words = describeEndpoints(found);
+  return login === undefined ? words : `${words}; only for its users (basic authentication), others get 401`;
 }
 
 function describeEndpoints({ backend }: MatchedSite): string {

@@ -124,6 +124,12 @@ export interface Mirror {
   /** Part of the requests: `numerator` of `denominator`, which are whole numbers. */
   readonly numerator: number;
   readonly denominator: number;
+  /** Host header of the copies. Absent: as the server gets it. */
+  readonly host?: string;
+  /** Copies have no body. */
+  readonly isBodiless?: true;
+  /** Copies have the path and query that the client sent, before rewrites. */
+  readonly isOriginal?: true;
 }
 
 /** Cross-origin requests. */

@@ -91,7 +91,12 @@ export interface SiteDemand {
    * Why the paths answer 503: the router cannot enforce an access rule of the object, and a shorter path of another
    * object must not answer instead.
    */
-  readonly closed?: { readonly reason: string; readonly message: string };
+  readonly closed?: {
+    readonly reason: string;
+    readonly message: string;
+    /** The Secret that contains the rule has not been read yet, which says nothing about it. */
+    readonly isWaiting?: true;
+  };
 }
 
 /** Clients that may use the site, and their limits. */
@@ -101,10 +106,28 @@ export interface AccessRules {
   /** Networks of clients that are rejected although they are allowed, sorted. */
   readonly denied?: readonly string[];
   readonly limits: ClientLimits;
+  /** Users who may use the site. Absent: anyone. */
+  readonly login?: LoginDemand;
   /** Maximum length of a request's body in bytes. A longer one gets 413. */
   readonly bodySize?: number;
   /** Rejected clients get 403, or 503 above a limit. Absent: their connection is closed. */
   readonly answers?: true;
+}
+
+/** Basic authentication (RFC 7617). */
+export interface LoginDemand {
+  /** Names the list, whatever its content: sites with the same name have the same users. */
+  readonly source: string;
+  /** Printable ASCII without quotation marks, backslashes and `%`. */
+  readonly realm: string;
+  /** The users that can log in; never empty. */
+  readonly users: readonly LoginUser[];
+}
+
+/** A user, and the hash of a password as crypt(3) knows it. Never log one. */
+export interface LoginUser {
+  readonly name: string;
+  readonly hash: string;
 }
 
 /** Limits of one client address. */

@@ -1,21 +1,24 @@
 import type { CorsRules } from '../intent/match.ts';
 import { collectNetworks } from '../route/allow-list.ts';
 import type { IngressAnnotations } from './annotation-reader.ts';
+import { readLogin } from './login-annotations.ts';
 import type { IngressSettings } from './settings.ts';
 
-type Access = Pick<IngressSettings, 'allowed' | 'denied' | 'limits' | 'cors'>;
+type Access = Pick<IngressSettings, 'allowed' | 'denied' | 'login' | 'limits' | 'cors'>;
 
-/** Reads the annotations that restrict and limit the clients of an Ingress. */
-export function readAccess(annotations: IngressAnnotations): Access {
+/** Reads the annotations that restrict and limit the clients of an Ingress in a namespace. */
+export function readAccess(annotations: IngressAnnotations, namespace: string): Access {
   const allowed =
     readNetworks(annotations, 'allowlist-source-range') ?? readNetworks(annotations, 'whitelist-source-range');
   const denied = readNetworks(annotations, 'denylist-source-range');
+  const login = readLogin(annotations, namespace);
   readAuthentication(annotations);
   readUnsupported(annotations);
   const cors = readCors(annotations);
   return {
     ...(allowed !== undefined && { allowed }),
     ...(denied !== undefined && { denied }),
+    ...(login !== undefined && { login }),
     limits: readLimits(annotations),
     ...(cors !== undefined && { cors }),
   };
@@ -57,19 +60,6 @@ function readAuthentication(annotations: IngressAnnotations): void {
     'auth-always-set-cookie',
   ]) {
     annotations.refuse(name, 'ignored', 'has no effect without auth-url');
-  }
-  const type = annotations.text('auth-type');
-  if (type === 'basic' || type === 'digest') {
-    annotations.note(
-      'auth-type',
-      'closed',
-      `${type} authentication is not supported`,
-      'authenticate in the application, or put an authenticating proxy in front of it',
-    );
-  } else if (type !== undefined) annotations.note('auth-type', 'closed', 'must be basic or digest');
-  for (const name of ['auth-secret', 'auth-secret-type', 'auth-realm']) {
-    if (type === undefined) annotations.refuse(name, 'ignored', 'has no effect without auth-type');
-    else annotations.refuse(name, 'closed', 'belongs to auth-type, which is not supported');
   }
   annotations.refuse('auth-tls-secret', 'closed', 'client certificates for a single host are not supported', undefined);
   const verify = annotations.text('auth-tls-verify-client');

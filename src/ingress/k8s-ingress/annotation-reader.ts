@@ -13,6 +13,11 @@ const maxFindings = 60;
 export const decidesAccess =
   /^(?:auth|allow|deny|white|black|satisfy|enable-(?:global-auth|modsecurity|owasp)|modsecurity)|snippet$/;
 
+/** Returns whether an annotation, of whatever prefix, may restrict access. */
+export function isAccessRule(key: string): boolean {
+  return !key.startsWith(nginxPrefix) || decidesAccess.test(key.slice(nginxPrefix.length));
+}
+
 /** Reads the annotations with one prefix, and records how far each is honored. */
 export class IngressAnnotations {
   /** Values by name, without prefix. */

@@ -2,6 +2,7 @@ import { lazily } from '../../base/read/lazily.ts';
 import { readAccess } from './access-annotations.ts';
 import { IngressAnnotations, nginxPrefix } from './annotation-reader.ts';
 import { isForeign, judgeForeign } from './foreign.ts';
+import { readMirror } from './mirror-annotations.ts';
 import { readRedirects } from './redirect-annotations.ts';
 import type { Finding, IngressSettings } from './settings.ts';
 import { readTraffic } from './traffic-annotations.ts';
@@ -45,9 +46,6 @@ const missing: Readonly<Record<string, string>> = {
   'custom-http-errors': 'error answers of servers are passed on',
   'default-backend': 'a Service without endpoints answers 503',
   'disable-proxy-intercept-errors': 'error answers of servers are passed on',
-  'mirror-host': 'requests are not mirrored',
-  'mirror-request-body': 'requests are not mirrored',
-  'mirror-target': 'requests are not mirrored',
   'proxy-cookie-domain': 'cookies of servers are passed on unchanged',
   'proxy-cookie-path': 'cookies of servers are passed on unchanged',
   'proxy-next-upstream': 'only failed connections are retried',
@@ -55,21 +53,26 @@ const missing: Readonly<Record<string, string>> = {
   'proxy-redirect-to': 'Location of servers is passed on unchanged',
 };
 
-const getDefaults = lazily((): ReadAnnotations => readAll({}));
+const getDefaults = lazily((): ReadAnnotations => readAll({}, ''));
 
-/** Reads the annotations of ingress-nginx. */
-export function readIngressAnnotations(written: Readonly<Record<string, string>>): ReadAnnotations {
+/**
+ * Reads the annotations of ingress-nginx.
+ *
+ * @param namespace of the Ingress
+ */
+export function readIngressAnnotations(written: Readonly<Record<string, string>>, namespace: string): ReadAnnotations {
   // Most Ingresses have none, or only those of other programs such as cert-manager.
-  for (const key in written) if (key.startsWith(nginxPrefix) || isForeign(key)) return readAll(written);
+  for (const key in written) if (key.startsWith(nginxPrefix) || isForeign(key)) return readAll(written, namespace);
   return getDefaults();
 }
 
-function readAll(written: Readonly<Record<string, string>>): ReadAnnotations {
+function readAll(written: Readonly<Record<string, string>>, namespace: string): ReadAnnotations {
   const annotations = new IngressAnnotations(written);
   const settings: IngressSettings = {
     ...readRedirects(annotations),
-    ...readAccess(annotations),
+    ...readAccess(annotations, namespace),
     ...readTraffic(annotations),
+    ...readMirror(annotations, namespace),
   };
   for (const [name, message] of Object.entries(tuning)) annotations.refuse(name, 'ignored', message);
   for (const [name, message] of Object.entries(missing)) {

@@ -52,6 +52,8 @@ const haproxyOrg: Readonly<Record<string, Convert>> = {
   ...common,
   'allow-list': lists.allow,
   'auth-type': (value) => ({ 'auth-type': value === 'basic-auth' ? 'basic' : value }),
+  // The Secret has a key for each name there.
+  'auth-secret': (value) => ({ 'auth-secret': value, 'auth-secret-type': 'auth-map' }),
   'backend-config-snippet': same('configuration-snippet'),
   blacklist: lists.deny,
   check: nothing,

@@ -14,13 +14,14 @@ interface FilterParts {
 
 /** Returns the filters of a path. */
 export function makeFilters({ redirect, rewrite, settings }: FilterParts): Filters {
-  const { forwardedPrefix, upstreamHost, cors } = settings ?? {};
+  const { forwardedPrefix, upstreamHost, cors, mirror } = settings ?? {};
   return {
     requestHeaders: [],
     responseHeaders: [],
     ...(forwardedPrefix !== undefined && { forwardedPrefix }),
     ...(redirect !== undefined && { redirect: makeRedirect(redirect) }),
     ...(cors !== undefined && { cors }),
+    ...(mirror !== undefined && { mirrors: [mirror] }),
     ...(upstreamHost !== undefined && { rewriteHost: upstreamHost }),
     ...(rewrite !== undefined && { rewritePath: rewrite }),
     adjustsCase: false,

@@ -1,4 +1,5 @@
 import type { PathMatch, PathRewrite } from '../intent/match.ts';
+import { listVariants } from './alternatives.ts';
 import type { IngressPath } from './ingress.ts';
 import type { Finding, IngressSettings } from './settings.ts';
 
@@ -51,8 +52,29 @@ const tails: ReadonlyMap<
   ['.*$', { isText: true }],
 ]);
 
-/** Translates a path. Messages name its field. */
-export function planPath(written: IngressPath, settings: IngressSettings): PathPlan {
+/**
+ * Translates a path into one or more, for each of the alternatives of a regular expression. Messages name its field.
+ */
+export function planPaths(written: IngressPath, settings: IngressSettings): readonly PathPlan[] {
+  const isRegex = settings.usesRegex && written.type !== 'Exact';
+  const variants = isRegex ? listVariants(written.path, settings.rewriteTarget) : undefined;
+  if (variants === undefined) return [planPath(written, settings)];
+  const plans = variants.map(({ path, target }) => {
+    const { rewriteTarget: _, ...rest } = settings;
+    return planPath({ ...written, path }, { ...rest, ...(target !== undefined && { rewriteTarget: target }) });
+  });
+  // All or none: the author must find the whole path in the message.
+  if (plans.some(({ isUnservable }) => isUnservable === true)) return [planPath(written, settings)];
+  const finding: Finding = {
+    subject: written.field,
+    value: JSON.stringify(written.path),
+    outcome: 'differs',
+    message: `is served as prefixes by path element, and case-sensitive: ${plans.map(({ match }) => match.value).join(' ')}`,
+  };
+  return plans.map((plan) => ({ ...plan, finding }));
+}
+
+function planPath(written: IngressPath, settings: IngressSettings): PathPlan {
   const { path, type, field } = written;
   const isRegex = settings.usesRegex && type !== 'Exact' && special.test(path);
   if (isRegex) return planRegex(written, settings);

@@ -1,6 +1,6 @@
 import { byAge } from '../claims/order.ts';
 import type { IngressBackend } from './ingress.ts';
-import { planPath } from './paths.ts';
+import { planPaths } from './paths.ts';
 import type { Canary, Peers } from './peers.ts';
 import { hasAccessRules, listHosts, placeOf, type ReadIngress } from './translate.ts';
 
@@ -71,8 +71,8 @@ export class PeerIndex {
     const hosts = ingress.spec.ok ? listHosts(ingress.spec.value) : new Map<string, never[]>();
     const places = new Map(
       Array.from(hosts, ([host, paths]) => {
-        const planned = paths.map((path) => ({ path, plan: planPath(path, settings) }));
-        const owned = planned.filter(({ plan }) => plan.isUnservable !== true || hasAccessRules(settings));
+        const planned = paths.flatMap((path) => planPaths(path, settings).map((plan) => ({ path, plan })));
+        const owned = planned.filter(({ plan }) => plan.isUnservable !== true || hasAccessRules(one));
         return [host, new Map(owned.map(({ path, plan }) => [placeOf(plan.match), path.backend]))] as const;
       }),
     );

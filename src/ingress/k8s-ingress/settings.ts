@@ -1,5 +1,6 @@
 import type { SiteBalance } from '../intent/group.ts';
-import type { CorsRules } from '../intent/match.ts';
+import type { CorsRules, Mirror } from '../intent/match.ts';
+import type { UsersFormat } from '../intent/references.ts';
 
 /** Settings by annotations, for all hosts and paths of an Ingress. Absent fields use the router's default. */
 export interface IngressSettings {
@@ -24,6 +25,8 @@ export interface IngressSettings {
   readonly allowed?: readonly string[];
   /** Networks of rejected clients, sorted. */
   readonly denied?: readonly string[];
+  /** Basic authentication. */
+  readonly login?: IngressLogin;
   readonly cookie?: IngressCookie;
   /** Protocol of the servers. */
   readonly protocol: 'http' | 'https' | 'grpc' | 'grpcs';
@@ -34,6 +37,8 @@ export interface IngressSettings {
     readonly rate?: number;
   };
   readonly cors?: CorsRules;
+  /** Receives copies of all requests. */
+  readonly mirror?: Mirror;
   readonly canary?: CanarySettings;
   /** Host header that servers receive. */
   readonly upstreamHost?: string;
@@ -54,6 +59,14 @@ export interface RedirectLocation {
   readonly port?: number;
   /** Absent: the path of the request. */
   readonly path?: string;
+}
+
+/** Basic authentication by the users in a Secret. */
+export interface IngressLogin {
+  /** `NAMESPACE/NAME`, in the namespace of the Ingress. */
+  readonly secret: string;
+  readonly format: UsersFormat;
+  readonly realm: string;
 }
 
 /** A sticky cookie. */

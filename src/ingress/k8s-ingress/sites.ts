@@ -1,6 +1,7 @@
 import type { Labels } from '../../base/read/object-meta.ts';
 import { keyOf } from '../../base/read/object-meta.ts';
 import type { AdmissionPolicy } from '../claims/policy.ts';
+import type { ReferenceChecks, UsersState } from '../intent/references.ts';
 import type { SiteRequest } from '../intent/site-request.ts';
 import type { ChangedObjects, SiteSource } from '../intent/site-source.ts';
 import type { Route } from '../route/route.ts';
@@ -26,12 +27,17 @@ const none: readonly SiteRequest[] = [];
 function listSecretsOf(read: ReadIngress | undefined): readonly string[] {
   if (read?.ingress.spec.ok !== true) return [];
   const { namespace } = read.ingress.meta;
-  return read.ingress.spec.value.tls.flatMap(({ secret }) => (secret === undefined ? [] : [`${namespace}/${secret}`]));
+  const { login } = read.settings;
+  return [
+    ...read.ingress.spec.value.tls.flatMap(({ secret }) => (secret === undefined ? [] : [`${namespace}/${secret}`])),
+    ...(login === undefined ? [] : [login.secret]),
+  ];
 }
 
 /** The last translation of an Ingress, and the objects that it depends on. */
 interface Translated {
   readonly inputs: readonly ReadIngress[];
+  readonly users: UsersState | undefined;
   readonly translation: Translation;
 }
 
@@ -50,15 +56,21 @@ export class IngressSites implements SiteSource {
   readonly #sources = new Map<string, string>();
   /** Number of Routes made from an Ingress. */
   readonly #copies = new Map<string, number>();
+  /** Keys of the Ingresses with basic authentication, by key of their Secret. */
+  readonly #logins = new Map<string, Set<string>>();
+  readonly #references: Pick<ReferenceChecks, 'users'> | undefined;
   #classes: OwnClasses = { names: new Set(), hasDefault: false };
 
-  constructor(objects: IngressObjects, policy: AdmissionPolicy) {
+  /** @param references checks Secrets with users. Absent: they are not known, and count as valid. */
+  constructor(objects: IngressObjects, policy: AdmissionPolicy, references?: Pick<ReferenceChecks, 'users'>) {
     this.#objects = objects;
     this.#policy = policy;
+    this.#references = references;
   }
 
-  listChanged(changes: ChangedObjects | undefined): Iterable<string> {
+  listChanged(changes: ChangedObjects | undefined, references: ReadonlySet<string> = new Set()): Iterable<string> {
     const changed = new Set(this.#listOwnChanges(changes));
+    for (const secret of references) for (const key of this.#logins.get(secret) ?? []) changed.add(key);
     // Ingresses of a namespace share hosts, so a change affects all with the same host.
     const affected = new Set(changed);
     for (const key of changed) for (const peer of this.#select(key)) affected.add(peer);
@@ -79,11 +91,15 @@ export class IngressSites implements SiteSource {
     const peers = this.#peers.listPeers(one);
     const inputs = [one, ...peers];
     const known = this.#translated.get(key);
+    const { login } = one.settings;
+    const users = login && this.#references?.users(login.secret, login.format);
     const isSame =
-      known?.inputs.length === inputs.length && inputs.every((each, index) => each === known.inputs[index]);
+      known?.inputs.length === inputs.length &&
+      known.users === users &&
+      inputs.every((each, index) => each === known.inputs[index]);
     if (known !== undefined && isSame) return known.translation;
-    const translation = translateIngress(one, this.#peers.viewOf(one, peers));
-    this.#translated.set(key, { inputs, translation });
+    const translation = translateIngress(one, this.#peers.viewOf(one, peers), users);
+    this.#translated.set(key, { inputs, users, translation });
     return translation;
   }
 
@@ -152,10 +168,20 @@ export class IngressSites implements SiteSource {
     const now = ingress !== undefined && this.#wants(key, ingress) ? this.#readOnce(ingress) : undefined;
     if (before === now) return [];
     this.#secrets.replace(listSecretsOf(before), listSecretsOf(now));
+    this.#noteLogin(key, before, now);
     const left = before === undefined ? [] : this.#peers.remove(key, before);
     if (now === undefined) this.#selected.delete(key);
     else this.#selected.set(key, now);
     return [...left, ...(now === undefined ? [] : this.#peers.add(key, now))];
+  }
+
+  #noteLogin(key: string, before: ReadIngress | undefined, now: ReadIngress | undefined): void {
+    const [old, login] = [before?.settings.login, now?.settings.login];
+    const users = old && this.#logins.get(old.secret);
+    users?.delete(key);
+    if (old !== undefined && users?.size === 0) this.#logins.delete(old.secret);
+    if (login === undefined) return;
+    this.#logins.set(login.secret, (this.#logins.get(login.secret) ?? new Set()).add(key));
   }
 
   /** An Ingress that OpenShift has turned into Routes is served as these Routes. */

@@ -2,12 +2,14 @@ import { hash } from 'node:crypto';
 import type { Group } from '../intent/group.ts';
 import { defaultListener } from '../intent/listener.ts';
 import type { Match } from '../intent/match.ts';
+import type { UsersState } from '../intent/references.ts';
 import type { SiteDemand, SiteFields, SiteOwner, SiteRequest } from '../intent/site-request.ts';
+import { isAccessRule, nginxPrefix } from './annotation-reader.ts';
 import { readIngressAnnotations } from './annotations.ts';
 import { translateTls } from './hosts.ts';
 import type { Ingress, IngressPath, IngressSpec } from './ingress.ts';
 import { makeFilters, makeGroup } from './parts.ts';
-import { planPath } from './paths.ts';
+import { planPaths } from './paths.ts';
 import type { Peers } from './peers.ts';
 import type { Finding, IngressSettings } from './settings.ts';
 
@@ -32,7 +34,7 @@ const fields: SiteFields = {
 
 /** Reads the annotations of an Ingress. */
 export function readIngress(ingress: Ingress): ReadIngress {
-  return { ingress, ...readIngressAnnotations(ingress.annotations) };
+  return { ingress, ...readIngressAnnotations(ingress.annotations, ingress.meta.namespace) };
 }
 
 /** Returns the paths of each host of an Ingress. The empty host means all. */
@@ -58,19 +60,27 @@ export function placeOf({ type, value }: Match['path']): string {
   return type === 'element' ? value.replace(/\/+$/, '') : value;
 }
 
-/** Translates an Ingress into requests for its hosts. A canary requests none: its main Ingress serves it. */
-export function translateIngress({ ingress, settings, findings }: ReadIngress, peers: Peers): Translation {
+/**
+ * Translates an Ingress into requests for its hosts. A canary requests none: its main Ingress serves it.
+ *
+ * @param users for its basic authentication. Absent: not known
+ */
+export function translateIngress(
+  { ingress, settings, findings }: ReadIngress,
+  peers: Peers,
+  users?: UsersState,
+): Translation {
   const { spec } = ingress;
   if (!spec.ok) return { requests: [makeRequest(ingress, '', spec)], findings };
   if (settings.canary !== undefined) return { requests: [], findings };
-  const noted = [...findings];
+  const noted = [...findings, ...describeUsers(settings, users)];
   const requests: SiteRequest[] = [];
   for (const [host, paths] of addAliases(listHosts(spec.value), settings, peers)) {
-    const demand = translateHost(spec.value, host, paths, settings, peers, noted);
+    const demand = translateHost(spec.value, host, paths, settings, peers, noted, users);
     if (demand !== undefined) requests.push(makeRequest(ingress, host, { ok: true, value: demand }));
   }
   // After all paths, because one that cannot be served closes all others if there are access rules.
-  const closed = findClosed(noted);
+  const closed = findClosed(noted, users?.state === 'waiting');
   return { requests: requests.map((request) => complete(request, closed, noted)), findings: noted };
 }
 
@@ -99,6 +109,7 @@ function translateHost(
   settings: IngressSettings,
   peers: Peers,
   findings: Finding[],
+  users: UsersState | undefined,
 ): SiteDemand | undefined {
   const matches: Match[] = [];
   const groups: Group[] = [];
@@ -106,7 +117,9 @@ function translateHost(
   const add: Add = (path, filters, group, covers) => {
     const place = placeOf(path);
     if (matches.some((one) => placeOf(one.path) === place)) return;
-    const key = JSON.stringify([filters, group]);
+    // A backend replaces one prefix.
+    const prefix = filters.rewritePath?.type === 'prefix' ? path.value : undefined;
+    const key = JSON.stringify([filters, group, prefix]);
     const known = keys.indexOf(key);
     if (known < 0) {
       groups.push(group);
@@ -134,6 +147,14 @@ function translateHost(
     access: {
       ...(settings.allowed !== undefined && { allowed: settings.allowed }),
       ...(settings.denied !== undefined && { denied: settings.denied }),
+      ...(settings.login !== undefined && {
+        login: {
+          source: settings.login.secret,
+          realm: settings.login.realm,
+          // Without users, the Ingress is closed.
+          users: users?.state === 'valid' ? users.users : [],
+        },
+      }),
       limits: {
         ...(settings.limits.concurrent !== undefined && { concurrentTcp: settings.limits.concurrent }),
         ...(settings.limits.rate !== undefined && { rateHttp: settings.limits.rate }),
@@ -166,15 +187,15 @@ function addPaths(
   if (appRoot !== undefined && !passthrough && peers.ownerOf(host, '=/') === undefined) {
     add({ type: 'exact', value: '/' }, makeFilters({ redirect: { path: appRoot, status: 302 } }), { shares: [] });
   }
-  for (const path of paths) {
-    const plan = planPath(path, settings);
+  const planned = paths.flatMap((path) => planPaths(path, settings).map((plan) => ({ path, plan })));
+  for (const { path, plan } of planned) {
     if (plan.finding !== undefined && !findings.some((one) => one.subject === plan.finding?.subject)) {
       findings.push(plan.finding);
     }
     const place = placeOf(plan.match);
     if (plan.isUnservable === true) {
       // Requests for this path must not reach a server without the access rules of this Ingress.
-      if (hasAccessRules(settings)) add(plan.match, makeFilters({}), { shares: [] }, plan.covers);
+      if (hasAccessRules({ settings, findings })) add(plan.match, makeFilters({}), { shares: [] }, plan.covers);
       continue;
     }
     const owner = peers.ownerOf(host, place);
@@ -197,9 +218,38 @@ function addPaths(
   }
 }
 
-/** Returns whether the Ingress has rules without which its paths must not be served. */
-export function hasAccessRules({ allowed, denied }: IngressSettings): boolean {
-  return allowed !== undefined || denied !== undefined;
+/** Returns whether an Ingress has rules without which its paths must not be served, known to this router or not. */
+export function hasAccessRules({ settings, findings }: Pick<ReadIngress, 'settings' | 'findings'>): boolean {
+  const { allowed, denied, login } = settings;
+  if (allowed !== undefined || denied !== undefined || login !== undefined) return true;
+  return findings.some(({ outcome, subject }) => outcome === 'closed' && isAccessRule(subject));
+}
+
+/** Returns what does not work about the users of an Ingress. */
+function describeUsers({ login, passthrough }: IngressSettings, users: UsersState | undefined): readonly Finding[] {
+  if (login === undefined) return [];
+  const make = (outcome: Finding['outcome'], message: string): Finding => ({
+    subject: `${nginxPrefix}auth-secret`,
+    value: JSON.stringify(login.secret),
+    outcome,
+    message,
+  });
+  if (passthrough) return [make('closed', 'users cannot log in inside TLS that a server ends')];
+  switch (users?.state) {
+    case 'valid':
+      return users.note === undefined ? [] : [make('refused', users.note)];
+    case 'invalid':
+      return [make('closed', users.message)];
+    case 'waiting':
+      return [make('closed', 'this Secret has not been read yet')];
+    case undefined:
+      return [
+        make(
+          'differs',
+          'the hashes in this Secret must begin with $1$, $5$, $6$ or $2y$; others, such as $apr1$, are rejected',
+        ),
+      ];
+  }
 }
 
 function describeRival({ field, path }: IngressPath, host: string, owner: string): Finding {
@@ -222,11 +272,15 @@ function describeResource({ field }: IngressPath, name: string): Finding {
   };
 }
 
-function findClosed(findings: readonly Finding[]): SiteDemand['closed'] {
+function findClosed(findings: readonly Finding[], isWaiting: boolean): SiteDemand['closed'] {
   const found = findings.filter(({ outcome }) => outcome === 'closed');
   if (found.length === 0) return undefined;
   const sentences = found.slice(0, 3).map(describeFinding);
-  return { reason: 'AnnotationNotSupported', message: `every path answers 503: ${sentences.join('; ')}` };
+  return {
+    reason: 'AnnotationNotSupported',
+    message: `every path answers 503: ${sentences.join('; ')}`,
+    ...(isWaiting && found.length === 1 && { isWaiting }),
+  };
 }
 
 /** Returns a finding as one sentence without a full stop. */

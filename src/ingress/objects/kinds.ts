@@ -208,7 +208,7 @@ export function readKind(kind: Kind, input: unknown, context: ReadingContext = {
 }
 
 /** Returns the `apiVersion`s of a kind. A manifest with the same kind in another group is a different object. */
-function listApiVersions(kind: Kind): readonly string[] {
+export function listApiVersions(kind: Kind): readonly string[] {
   const { group, versions } = kinds[kind];
   return versions.map((version) => (group === '' ? version : `${group}/${version}`));
 }

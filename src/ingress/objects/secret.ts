@@ -4,7 +4,7 @@ import { type ObjectMeta, readMeta } from '../../base/read/object-meta.ts';
 import { ProblemList } from '../../base/read/problem-list.ts';
 import { isRecord } from '../../base/read/shape.ts';
 
-/** The certificate of a Secret (v1). Never log one. */
+/** The content of a Secret (v1). Never log one. */
 export interface Secret {
   readonly meta: ObjectMeta;
   readonly type: string;
@@ -12,12 +12,12 @@ export interface Secret {
   readonly certificate: string;
   /** PEM of `tls.key`; empty if absent. */
   readonly key: string;
+  /** All values by key; empty for certificates. */
+  readonly values: ReadonlyMap<string, string>;
 }
 
 const valueSchema = z.nullish(z.string('must be a string'));
-const dataSchema = z.nullish(
-  z.object({ 'tls.crt': valueSchema, 'tls.key': valueSchema }, 'must be an object of strings'),
-);
+const dataSchema = z.nullish(z.record(z.string(), valueSchema, 'must be an object of strings'));
 const secretSchema = z.object({ type: valueSchema, data: dataSchema, stringData: dataSchema }, 'must be a Secret');
 
 /**
@@ -32,11 +32,13 @@ export function parseSecret(input: unknown): Parsed<Secret> {
     for (const { path, message } of read.error.issues) problems.add(path.join('.'), 'hidden', message);
   }
   const { type, data, stringData } = read.data ?? {};
-  const text = (key: 'tls.crt' | 'tls.key') => stringData?.[key] ?? Buffer.from(data?.[key] ?? '', 'base64').toString();
+  const text = (key: string) => stringData?.[key] ?? Buffer.from(data?.[key] ?? '', 'base64').toString();
+  const keys = type === 'kubernetes.io/tls' ? [] : Object.keys({ ...data, ...stringData });
   return problems.finish(() => ({
     meta: meta as ObjectMeta,
     type: type ?? 'Opaque',
     certificate: text('tls.crt'),
     key: text('tls.key'),
+    values: new Map(keys.map((key) => [key, text(key)])),
   }));
 }

@@ -1,19 +1,26 @@
 import type { DaemonLog } from '../../base/daemon/log.ts';
 import type { KubeApi } from '../../base/kubernetes/cluster-api.ts';
 import { EventRecorder } from '../../base/kubernetes/events.ts';
-import { fenceWrites, LeadershipLost, type TimedLeadership } from '../../base/kubernetes/leadership.ts';
+import {
+  checkLeadership,
+  fenceWrites,
+  LeadershipLost,
+  type TimedLeadership,
+} from '../../base/kubernetes/leadership.ts';
 import { clusterNames } from '../../base/kubernetes/names.ts';
 import { ProblemBook } from '../../base/kubernetes/problem-book.ts';
 import type { ReflectorTimes } from '../../base/kubernetes/reflector.ts';
+import { isStatus } from '../../base/kubernetes/status-patch.ts';
 import { WorkQueue } from '../../base/kubernetes/work-queue.ts';
 import { isRecord } from '../../base/read/shape.ts';
 import { type ApplyParts, ownerOf, pruneObjects } from './apply.ts';
 import { Authority } from './authority.ts';
+import { defaultName, planDefault } from './default-object.ts';
 import { readIngressController } from './ingress-controller.ts';
 import { places } from './names.ts';
 import { type OwnedKindName, ownedKinds } from './objects.ts';
 import { removeRouter } from './removal.ts';
-import { type OperatorSettings, RouterWork } from './router-work.ts';
+import { controllersPath, type OperatorSettings, RouterWork } from './router-work.ts';
 import { OperatorStores } from './stores.ts';
 
 /** Dependencies of the operator. */
@@ -38,6 +45,8 @@ export class IngressOperator {
   readonly #end = new AbortController();
   readonly #apply: ApplyParts;
   readonly #work: RouterWork;
+  /** Why the IngressController `default` was not created, as last logged. */
+  #obstacle = '';
 
   constructor(parts: OperatorParts) {
     const { log, settings, leadership } = parts;
@@ -87,6 +96,7 @@ export class IngressOperator {
         if (owner !== undefined) names.add(owner);
       }
     }
+    if (this.#parts.settings.createsDefault) names.add(defaultName);
     for (const name of names) this.#queue.add(name);
   }
 
@@ -105,6 +115,7 @@ export class IngressOperator {
       if (raw === undefined) {
         // Someone removed its finalizer by hand.
         await pruneObjects(name, [], this.#apply);
+        if (name === defaultName && this.#parts.settings.createsDefault) await this.#createDefault();
         return undefined;
       }
       const object = readIngressController(raw);
@@ -114,6 +125,28 @@ export class IngressOperator {
       // The new leader reconciles every object.
       if (error instanceof LeadershipLost) return undefined;
       throw error;
+    }
+  }
+
+  async #createDefault(): Promise<void> {
+    const { log, settings } = this.#parts;
+    const nodes = this.#stores.of('nodes').in('');
+    const plan = planDefault({ objects: this.#stores.controllers, nodes, domain: settings.domain });
+    if ('obstacle' in plan) {
+      const { obstacle } = plan;
+      if (obstacle !== this.#obstacle) log.info({}, `IngressController default is not created: ${obstacle}`);
+      this.#obstacle = obstacle;
+      return;
+    }
+    this.#obstacle = '';
+    const { api, leadership, signal } = this.#apply;
+    checkLeadership(leadership);
+    try {
+      await api.create(controllersPath, plan.body, signal);
+      log.info({}, 'Created the IngressController default');
+    } catch (error) {
+      // The watch will deliver the object of another writer.
+      if (!isStatus(error, 409)) throw error;
     }
   }
 }

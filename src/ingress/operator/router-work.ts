@@ -28,6 +28,8 @@ export interface OperatorSettings {
   readonly ipMode: IpMode;
   /** Domain of IngressControllers without `spec.domain`. */
   readonly domain: string | undefined;
+  /** Whether the operator creates the IngressController `default` if it does not exist. */
+  readonly createsDefault: boolean;
 }
 
 /** Dependencies of the work on one IngressController. */
@@ -41,9 +43,12 @@ export interface RouterWorkParts extends ApplyParts {
 /** Milliseconds after which an object is reconciled again without an event. */
 const again = { obstacle: 30_000, certificate: 43_200_000, events: 1000 };
 
+/** Path of all IngressControllers. */
+export const controllersPath = `/apis/operator.openshift.io/v1/namespaces/${places.objects}/ingresscontrollers`;
+
 /** Returns the path of an IngressController. */
 export function pathOfController(name: string): string {
-  return `/apis/operator.openshift.io/v1/namespaces/${places.objects}/ingresscontrollers/${name}`;
+  return `${controllersPath}/${name}`;
 }
 
 /** Applies the objects of one IngressController, and reports the result. */
@@ -60,11 +65,7 @@ export class RouterWork {
    */
   async run(object: IngressController, raw: unknown): Promise<number | undefined> {
     const { settings, stores } = this.#parts;
-    const all = stores
-      .of('controllers')
-      .in(places.objects)
-      .flatMap((one) => readIngressController(one) ?? []);
-    const admission = admit(object, assignDomains(all, settings.domain), settings.domain);
+    const admission = admit(object, assignDomains(stores.controllers, settings.domain), settings.domain);
     if (!admission.isAdmitted) return await this.#report(object, raw, admission, { obstacle: undefined, ignored: [] });
     if (!object.finalizers.includes(finalizer)) {
       await this.#addFinalizer(object, raw);

@@ -2,6 +2,7 @@ import type { KubeApi } from '../../base/kubernetes/cluster-api.ts';
 import { ObjectStore } from '../../base/kubernetes/object-store.ts';
 import type { ProblemBook } from '../../base/kubernetes/problem-book.ts';
 import { ordinaryTimes, type ReflectorTimes, reflect } from '../../base/kubernetes/reflector.ts';
+import { type IngressController, readIngressController } from './ingress-controller.ts';
 import { places, podLabel } from './names.ts';
 import { type OwnedKindName, ownedKinds } from './objects.ts';
 
@@ -51,6 +52,11 @@ export class OperatorStores {
 
   of(name: StoreName): ObjectStore {
     return this.#stores[name];
+  }
+
+  /** All IngressControllers that can be identified. */
+  get controllers(): readonly IngressController[] {
+    return this.#stores.controllers.in(places.objects).flatMap((one) => readIngressController(one) ?? []);
   }
 
   /** A kind that is not listed yet. */

@@ -8,8 +8,10 @@ export interface WorkloadParts extends Omit<PodParts, 'hasAffinity'> {
   readonly hasOneNode: boolean;
 }
 
-/** Default number of replicas. */
-const usualReplicas = 2;
+/** Returns the default number of replicas. */
+export function usualReplicasOf({ hasOneNode }: Pick<WorkloadParts, 'hasOneNode'>): number {
+  return hasOneNode ? 1 : 2;
+}
 
 /** Seconds for which a new pod must be ready before a rollout continues: load balancers may probe only every 10 s. */
 const minReadySeconds = 30;
@@ -27,7 +29,7 @@ export function isDaemonSet({ spec, strategy }: Pick<WorkloadParts, 'spec' | 'st
 
 /** Returns the number of pods of a Deployment. */
 export function replicasOf({ spec, hasOneNode }: Pick<WorkloadParts, 'spec' | 'hasOneNode'>): number {
-  return spec.replicas ?? (hasOneNode ? 1 : usualReplicas);
+  return spec.replicas ?? usualReplicasOf({ hasOneNode });
 }
 
 /** Returns the Deployment or DaemonSet of a router. */

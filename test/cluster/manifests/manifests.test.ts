@@ -107,9 +107,14 @@ describe('manifests', function () {
   });
 
   it('let a second pod start on a node during a rollout of pods on its network', () => {
-    for (const { kind, metadata, spec } of render('default')) {
-      if (kind !== 'DaemonSet' || spec.template.spec.hostNetwork !== true) continue;
-      if (spec.updateStrategy?.rollingUpdate?.maxSurge === undefined) continue;
+    const surging = render('default').filter(
+      ({ kind, spec }) =>
+        kind === 'DaemonSet' &&
+        spec.template.spec.hostNetwork === true &&
+        ![undefined, 0, '0%'].includes(spec.updateStrategy?.rollingUpdate?.maxSurge),
+    );
+    assert.ok(surging.some(({ metadata }) => metadata.name === 'ingress-agent'));
+    for (const { metadata, spec } of surging) {
       // The scheduler admits one pod per node and host port, and on the host's network every declared port is one.
       for (const { name, ports } of spec.template.spec.containers)
         assert.equal(ports, undefined, `${metadata.name}/${name}`);

@@ -112,6 +112,8 @@ describe('admission policies for routers of IngressControllers', () => {
       ['a node of its choice', (pod) => (pod.nodeName = 'n1')],
       ['settings of the kernel', (pod) => (pod.securityContext = { sysctls: [{ name: 'a', value: '1' }] })],
       ['names of hosts', (pod) => (pod.hostAliases = [{ ip: '192.0.2.1', hostnames: ['kubernetes.default.svc'] }])],
+      ['servers of names', (pod) => (pod.dnsConfig = { nameservers: ['192.0.2.1'] })],
+      ['search domains', (pod) => (pod.dnsConfig = { searches: ['attacker.example'] })],
       ['a third container', (pod) => pod.containers.push(container('x'))],
       [
         'a third container that looks like the agent',
@@ -202,6 +204,52 @@ describe('admission policies for routers of IngressControllers', () => {
       }
     });
   }
+
+  for (const probe of ['livenessProbe', 'readinessProbe', 'startupProbe'] as const) {
+    it(`let only a router in the network of its node probe localhost in ${probe}`, () => {
+      for (const [, spec, kind] of routers) {
+        const router = makeRouter(spec, kind);
+        const { hostNetwork = false, containers } = router.spec.template.spec;
+        containers[0][probe].httpGet.host = 'localhost';
+        assert.equal(count(router) === 0, hostNetwork, kind);
+        const newer = makeRouter({ ...spec, tuningOptions: { threadCount: 2 } }, kind);
+        newer.spec.template.spec.containers[0][probe].httpGet.host = 'localhost';
+        assert.equal(count(newer, stored(makeRouter(spec, kind))) === 0, hostNetwork, kind);
+      }
+    });
+  }
+
+  it('let the controller scale a router to which an administrator has added an init container', () => {
+    const router = makeRouter({ replicas: 2 }, 'deployments');
+    router.spec.template.spec.initContainers = [container('wait', { image: 'registry.example/wait' })];
+    const scaled = structuredClone(router);
+    scaled.spec.replicas = 3;
+    assert.equal(count(scaled, router), 0);
+    // Another image in its place is refused.
+    scaled.spec.template.spec.initContainers[0].image = 'registry.evil/x';
+    assert.ok(count(scaled, router) > 0);
+  });
+
+  it('let the controller delete only pods and definitions of egress routers in the namespace of routers', () => {
+    const remove = (resource: string, metadata: object, username = controller): number | undefined =>
+      countRefusals('egress-router-controller-deletions', {
+        object: null,
+        oldObject: { metadata },
+        request: { namespace: places.routers, resource: { resource }, userInfo: { username } },
+      });
+    const labels = { 'app.kubernetes.io/managed-by': 'egress-router-controller' };
+    const routerPod = makeRouter({}, 'deployments').spec.template.metadata;
+    const ofReplicaSet = { ownerReferences: [{ kind: 'ReplicaSet' }] };
+    assert.equal(remove('pods', { labels, ...ofReplicaSet }), 0);
+    assert.equal(remove('pods', { ...routerPod, ...ofReplicaSet }), 1);
+    assert.equal(remove('pods', { labels: { app: 'web' } }), 2);
+    assert.equal(remove('network-attachment-definitions', { labels, ownerReferences: [{ kind: 'EgressRouter' }] }), 0);
+    assert.equal(remove('network-attachment-definitions', { labels }), 1);
+    assert.equal(remove('network-attachment-definitions', {}), 2);
+    // The policy for objects of routers covers Deployments.
+    assert.equal(remove('deployments', {}), undefined);
+    assert.equal(remove('pods', {}, 'jane'), undefined);
+  });
 
   it('let the controller take over no workload of another owner by its label', () => {
     for (const [, spec, kind] of routers) {

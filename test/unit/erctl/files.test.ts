@@ -190,7 +190,7 @@ spec:
     - { name: c, port: 80, protocol: TCP }
 `,
     status: 1,
-    says: /parametersRef: must be absent[^]*addresses\[0\] of type Hostname: must be of type IPAddress[^]*mode "Later": must be AllowValidOnly[^]*clientCertificateRef\.kind "ConfigMap": must be Secret[^]*:12: [^\n]*listeners\[0\]\.tls\.mode "Both"[^]*:13: [^\n]*listeners\[1\]: another listener of the Gateway[^]*:14: /,
+    says: /parametersRef: must be absent[\s\S]*addresses\[0\] of type Hostname: must be of type IPAddress[\s\S]*mode "Later": must be AllowValidOnly[\s\S]*clientCertificateRef\.kind "ConfigMap": must be Secret[\s\S]*:12: [^\n]*listeners\[0\]\.tls\.mode "Both"[\s\S]*:13: [^\n]*listeners\[1\]: another listener of the Gateway[\s\S]*:14: /,
   },
   {
     name: 'backends of a route that no cluster can have',

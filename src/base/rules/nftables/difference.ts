@@ -77,14 +77,14 @@ function layOut(program: RuleProgram): NftDocument {
       ...(program.shared ?? []).flatMap((table) =>
         Array.from(table.entries, ([port, shared]): [string, NftChain] => [
           sharedChainName(table, port),
-          { rules: [renderSharedPort(table, shared)] },
+          { rules: renderSharedPort(table, shared) },
         ]),
       ),
       ...program.chains
         .filter((chain) => chain.rules.length > 0)
         .map((chain): [string, NftChain] => [
           chain.hook,
-          { base: renderBase(chain), rules: chain.rules.map(renderRule) },
+          { base: renderBase(chain), rules: chain.rules.flatMap(renderRule) },
         ]),
     ]),
   };

@@ -71,19 +71,26 @@ export function sharedChainName(key: RedirectTableKey, port: number): string {
   return `${mapName(key)}-${port}`;
 }
 
-/** Renders the only rule of a shared port's chain. */
-export function renderSharedPort({ family, protocol }: RedirectTableKey, { targets, sharing }: SharedPort): string {
+/** Renders the rules of a shared port's chain. */
+export function renderSharedPort({ family, protocol }: RedirectTableKey, { targets, sharing }: SharedPort): string[] {
   // Without a target the packet must not reach the fallback.
-  if (targets.length === 0) return 'accept';
-  return `meta l4proto ${protocol} ${renderShare(family, targets, sharing)}`;
+  if (targets.length === 0) return ['accept'];
+  return renderShare(family, targets, sharing).map((action) => `meta l4proto ${protocol} ${action}`);
 }
 
 /** Any value; the same on every node, so that a moved router keeps clients at their targets. */
 const hashSeed = '0x65726f75';
 
-function renderShare(family: Family, targets: readonly SharedTarget[], sharing: Sharing): string {
-  const [only, ...more] = targets;
-  if (only !== undefined && more.length === 0) return `dnat ${familyWord(family)} to ${renderEndpoint(only)}`;
+/**
+ * Renders the actions of consecutive rules. The last one has no map: a transaction that replaces a rule deactivates the
+ * elements of its map for all processors at once, also for packets that are still evaluated by the old rule. Their
+ * lookup finds nothing, and without another rule their connections would be refused.
+ */
+function renderShare(family: Family, targets: readonly SharedTarget[], sharing: Sharing): string[] {
+  const [first, ...more] = targets;
+  if (first === undefined) return [];
+  const toFirst = `dnat ${familyWord(family)} to ${renderEndpoint(first)}`;
+  if (more.length === 0) return [toFirst];
   const choice =
     sharing === 'source'
       ? `jhash ${familyWord(family)} saddr mod ${targets.length} seed ${hashSeed}`
@@ -91,14 +98,14 @@ function renderShare(family: Family, targets: readonly SharedTarget[], sharing: 
   const elements = targets.map(
     ({ address, port }, index) => `${index} : ${address.text}${port === undefined ? '' : ` . ${port}`}`,
   );
-  return `dnat ${familyWord(family)} to ${choice} map { ${elements.join(', ')} }`;
+  return [`dnat ${familyWord(family)} to ${choice} map { ${elements.join(', ')} }`, toFirst];
 }
 
-/** Renders a rule in nft's syntax. Names are validated, so nothing needs escaping. */
-export function renderRule(rule: Rule): string {
+/** Renders a rule in nft's syntax, which may need several. Names are validated, so nothing needs escaping. */
+export function renderRule(rule: Rule): string[] {
   const family = rule.family === undefined ? [] : [`meta nfproto ipv${rule.family}`];
   const matches = rule.matches.map(renderMatch);
-  return [...family, ...matches, renderAction(rule.action)].join(' ');
+  return renderAction(rule.action).map((action) => [...family, ...matches, action].join(' '));
 }
 
 function renderMatch(match: Match): string {
@@ -145,27 +152,27 @@ function renderPrefix(prefix: { address: Address; length: number }): string {
   return prefix.length === whole ? prefix.address.text : `${prefix.address.text}/${prefix.length}`;
 }
 
-function renderAction(action: Action): string {
+function renderAction(action: Action): string[] {
   switch (action.do) {
     case 'accept':
     case 'drop':
     case 'return':
-      return action.do;
+      return [action.do];
     case 'reject':
-      return action.with === 'tcp-reset' ? 'reject with tcp reset' : 'reject with icmpx port-unreachable';
+      return [action.with === 'tcp-reset' ? 'reject with tcp reset' : 'reject with icmpx port-unreachable'];
     case 'set-mark':
-      return `meta mark set meta mark & ${hex(~action.mask >>> 0)} | ${hex(action.value)}`;
+      return [`meta mark set meta mark & ${hex(~action.mask >>> 0)} | ${hex(action.value)}`];
     case 'set-connection-mark':
-      return `ct mark set ct mark & ${hex(~action.mask >>> 0)} | ${hex(action.value)}`;
+      return [`ct mark set ct mark & ${hex(~action.mask >>> 0)} | ${hex(action.value)}`];
     case 'dnat':
     case 'snat':
-      return `${action.do} ${familyWord(action.address.family)} to ${renderEndpoint(action)}`;
+      return [`${action.do} ${familyWord(action.address.family)} to ${renderEndpoint(action)}`];
     case 'redirect': {
       const { family, protocol } = action.table;
-      return `dnat ${familyWord(family)} to ${protocol} dport map @${mapName(action.table)}`;
+      return [`dnat ${familyWord(family)} to ${protocol} dport map @${mapName(action.table)}`];
     }
     case 'redirect-shared':
-      return `${action.table.protocol} dport vmap @${sharedMapName(action.table)}`;
+      return [`${action.table.protocol} dport vmap @${sharedMapName(action.table)}`];
     case 'share':
       return renderShare(action.targets[0]?.address.family ?? 4, action.targets, action.sharing);
   }

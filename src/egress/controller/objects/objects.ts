@@ -113,9 +113,9 @@ function makePod(
     enableServiceLinks: false,
     // The node daemon reports whether the router works. A probe that starts a program costs 50 ms of a core each time.
     readinessGates: [{ conditionType: readinessCondition }],
-    // One second instead of zero: with zero, Kubernetes forgets the pod before it has ended, and the next one takes
-    // its address.
-    terminationGracePeriodSeconds: 1,
+    // The pod keeps working for at most four seconds, until its successor has started. Never zero: Kubernetes would
+    // forget the pod before it has ended.
+    terminationGracePeriodSeconds: 5,
     tolerations: ['not-ready', 'unreachable'].map((state) => ({
       key: `node.kubernetes.io/${state}`,
       operator: 'Exists',

@@ -1,9 +1,7 @@
-import { mkdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { writeWhole } from '../../../base/files/write-whole.ts';
 import type { Prefix } from '../../../base/model/address.ts';
 import type { Labels } from '../../../base/read/object-meta.ts';
-import { isRecord } from '../../../base/read/shape.ts';
 import { type AddressState, addressFiles, type Wanted } from '../../addresses/documents.ts';
 import { FolderClaim } from '../../addresses/folder-claim.ts';
 import type { AddressOwner, Assignments } from '../../pools/assign.ts';
@@ -114,7 +112,8 @@ export class AddressKeeper {
     if (!this.#isActive) {
       const { owners, pools } = assignments();
       // A document of a previous agent must not outlive the last pool.
-      if (owners.size === 0 && pools.length === 0 && !this.#hasDocument()) return;
+      const isLeftover = this.#claim.readDocument()?.router === this.#parts.router;
+      if (owners.size === 0 && pools.length === 0 && !isLeftover) return;
       this.#isActive = true;
       this.#parts.keys.start((keys) => this.#writeKeys(keys));
     }
@@ -135,8 +134,15 @@ export class AddressKeeper {
     this.#holders = holders;
   }
 
-  /** Documents of another router of this node must not be replaced. */
+  /**
+   * Documents of another router of this node must not be replaced. An agent that was never ready does not keep the
+   * folder from another router.
+   */
   #takeFolder(): void {
+    if (this.#readyAt === Number.NEGATIVE_INFINITY) {
+      this.#obstacle = this.#claim.findRival();
+      return;
+    }
     const wasHeld = this.#claim.isHeld;
     this.#obstacle = this.#claim.take();
     if (!wasHeld && this.#claim.isHeld && this.#keys !== undefined) this.#writeKeys(this.#keys);
@@ -152,10 +158,10 @@ export class AddressKeeper {
 
   #write(isUrgent: boolean): void {
     const { directory, members, node, isCordoned } = this.#parts;
-    // Until this agent knows addresses and members, the document of the previous one stays in force: an empty document
+    // Until this agent is ready and knows members, the document of the previous one stays in force: an empty document
     // would end the election of its addresses.
     const isMember = members.list.some((member) => member.node === node);
-    if (!this.#claim.isHeld || this.#readyAt === Number.NEGATIVE_INFINITY || !isMember) return;
+    if (!this.#claim.isHeld || !isMember) return;
     const wanted = describeWanted({
       ...this.#parts,
       members: members.list,
@@ -169,7 +175,6 @@ export class AddressKeeper {
     if (!isUrgent && text === this.#written && now - this.#writtenAt < times.renewal) return;
     const document: Wanted = { version: 1, ...wanted, writtenAt: Date.now() };
     try {
-      mkdirSync(directory, { recursive: true, mode: 0o700 });
       writeWhole(join(directory, addressFiles.wanted), `${JSON.stringify(document)}\n`, 0o600);
       this.#written = text;
       this.#writtenAt = now;
@@ -184,21 +189,9 @@ export class AddressKeeper {
     if (!this.#claim.isHeld) return;
     const { directory } = this.#parts;
     try {
-      mkdirSync(directory, { recursive: true, mode: 0o700 });
       writeWhole(join(directory, addressFiles.keys), `${JSON.stringify({ version: 1, keys })}\n`, 0o600);
     } catch (error) {
       this.#problem = `cannot write the keys of the heartbeats: ${(error as Error).message}`;
-    }
-  }
-
-  /** Returns whether an earlier agent of this router left a document. Other routers of the node share the folder. */
-  #hasDocument(): boolean {
-    try {
-      const text = readFileSync(join(this.#parts.directory, addressFiles.wanted), 'utf8');
-      const written: unknown = JSON.parse(text);
-      return isRecord(written) && written.router === this.#parts.router;
-    } catch {
-      return false;
     }
   }
 }

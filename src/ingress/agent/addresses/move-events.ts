@@ -1,15 +1,10 @@
 import type { EventObject, EventWords } from '../../../base/kubernetes/events.ts';
+import { isStored } from '../../../base/read/object-meta.ts';
 import type { AddressState } from '../../addresses/documents.ts';
-import { kinds } from '../../objects/kinds.ts';
+import { listApiVersions } from '../../objects/kinds.ts';
 import type { Assignments } from '../../pools/assign.ts';
 
 type Move = AddressState['moves'][number];
-
-const apiVersions = {
-  Gateway: 'gateway.networking.k8s.io/v1',
-  Service: 'v1',
-  IngressAddressPool: `${kinds.IngressAddressPool.group}/v1alpha1`,
-} as const;
 
 /** Reasons of planned moves and starts, reported as normal Events; the others are faults. */
 const planned: ReadonlySet<Move['reason']> = new Set(['unheld', 'drain', 'share']);
@@ -43,11 +38,13 @@ export class MoveEvents {
       const owner = this.#assignments().owners.get(move.address);
       if (owner === undefined) continue;
       const kind = owner.kind === 'Router' ? 'IngressAddressPool' : owner.kind;
-      const { namespace, name, uid } = owner.meta ?? owner.pool.meta;
+      const meta = owner.meta ?? owner.pool.meta;
       // A pool of the command line is no object.
-      if (uid === `${namespace}/${name}`) continue;
+      if (!isStored(meta)) continue;
+      const { namespace, name, uid } = meta;
+      const [apiVersion = ''] = listApiVersions(kind);
       const type = planned.has(move.reason) ? 'Normal' : 'Warning';
-      const object = { apiVersion: apiVersions[kind], kind, namespace, name, uid };
+      const object = { apiVersion, kind, namespace, name, uid };
       this.#tell(object, { type, reason: 'AddressMoved', message: describeMove(move) });
     }
   }

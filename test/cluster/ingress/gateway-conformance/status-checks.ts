@@ -150,7 +150,7 @@ function findParent(route: KubeObject | undefined, gateway: string, kind?: strin
       parentRef.name === name &&
       (parentRef.namespace ?? route?.metadata.namespace) === namespace,
   );
-  // Without a kind, a Gateway and a ListenerSet of one name cannot be told apart.
+  // Without a kind, a Gateway and a ListenerSet of one name look the same.
   return found.every(({ parentRef }) => parentRef.kind === found[0].parentRef.kind) ? found[0] : undefined;
 }
 

@@ -53,6 +53,9 @@ function dataOf(object: KubeObject | undefined): Readonly<Record<string, string>
   return (object?.data ?? {}) as Readonly<Record<string, string>>;
 }
 
+/** Domain of objects that name none. */
+const defaultDomain = 'apps.cluster.test';
+
 /** A Deployment's status after a complete rollout. */
 const rolledOut = {
   replicas: 2,
@@ -70,7 +73,8 @@ describe('The operator of IngressControllers, as the compiled controller', funct
 
   before(async () => {
     await lab.up();
-    lab.start();
+    lab.put('default');
+    lab.start([`--ingress-domain=${defaultDomain}`]);
   });
 
   after(() => lab.down());
@@ -345,6 +349,16 @@ describe('The operator of IngressControllers, as the compiled controller', funct
     );
   });
 
+  it('creates the object "default" again when it was deleted', async () => {
+    const uid = lab.controller('default')?.metadata.uid;
+    lab.delete('default');
+    const isNew = () => lab.controller('default') !== undefined && lab.controller('default')?.metadata.uid !== uid;
+    await until(isNew, () => lab.trouble, 20_000);
+    assert.deepEqual(lab.controller('default')?.spec, { replicas: 2 });
+    await lab.awaitCondition('default', 'ConfigurationApplied', 'True AsExpected');
+    assert.equal(statusOf('default').domain, defaultDomain);
+  });
+
   it('has exactly the rights that it uses', () => {
     const manifests = render('ingress-controllers');
     const own = listPermissions(manifests, 'egress-router-ingress-controllers');
@@ -365,7 +379,7 @@ describe('The operator of IngressControllers, as the compiled controller', funct
   it('writes nothing after a restart without changes', async () => {
     await lab.program?.end();
     const count = lab.server.requests.length;
-    lab.start();
+    lab.start([`--ingress-domain=${defaultDomain}`]);
     // Its first write of this object shows that it has seen the others.
     lab.put('last');
     await lab.awaitCondition('last', 'ConfigurationApplied', 'True AsExpected');
@@ -410,13 +424,41 @@ describe('The operator of IngressControllers', function () {
     const lab = new OperatorLab();
     await lab.up();
     try {
+      lab.put('mine', { domain: undefined });
       lab.start(['--ingress-domain=apps.cluster.test', '--cluster-networks=10.0.0.0/8,fd00::/48']);
-      lab.put('default', { domain: undefined });
-      const workload = await lab.awaitRouter('deployments', 'router-default');
+      const workload = await lab.awaitRouter('deployments', 'router-mine');
       assert.equal(variable(workload, 'ROUTER_DOMAIN'), 'apps.cluster.test');
       assert.equal(variable(workload, 'ROUTER_IP_V4_V6_MODE'), 'v4v6');
+      // Its domain is free again when it is gone.
+      const output = () => lab.program?.output ?? '';
+      await until(() => /default is not created: IngressController mine has the domain/.test(output()), output);
+      assert.equal(lab.controller('default'), undefined);
+      lab.delete('mine');
+      await lab.awaitRouter('deployments', 'router-default');
     } finally {
       await lab.down();
     }
   });
+
+  for (const [what, args, message] of [
+    ['no domain is known', [], /default is not created: no domain is known; set --ingress-domain/],
+    ['it must not', ['--ingress-domain=a.test', '--disable-default-ingress-controller'], undefined],
+  ] as const) {
+    it(`does not create the object "default" if ${what}`, async () => {
+      const lab = new OperatorLab();
+      await lab.up();
+      try {
+        lab.start(args);
+        // The operator reconciles this object after all lists are complete.
+        lab.put('other');
+        await lab.awaitCondition('other', 'ConfigurationApplied', 'True AsExpected');
+        const output = lab.program?.output ?? '';
+        if (message === undefined) assert.doesNotMatch(output, /IngressController default/);
+        else assert.match(output, message);
+        assert.equal(lab.controller('default'), undefined);
+      } finally {
+        await lab.down();
+      }
+    });
+  }
 });

@@ -300,6 +300,35 @@ describe('model, iptables and nftables', () => {
     }
   });
 
+  it('send a connection to an address of its name while a transaction replaces the rule and its map', () => {
+    useVariant('nftables');
+    const shared = ['203.0.113.1', '203.0.113.2', '203.0.113.3'].map(address);
+    const named = [{ protocol: 'tcp', port: 8443, targetPort: 443, name: 'a.example', targets: shared }] as const;
+    const variant = variants.find(({ name }) => name === 'nftables');
+    assert.ok(variant);
+    for (const sharing of ['roundrobin', 'source'] as const) {
+      for (const names of [{ named }, { fallbackName: { name: 'rest.example', targets: shared } }]) {
+        const rules: EgressRules = {
+          owner: prefix,
+          egressLink: 'net1',
+          podLinks: { 4: 'eth0' },
+          reserved: [address('192.168.12.99')],
+          redirects: { redirects: [], fallbacks: [], ...names, sharing },
+          slot: 1,
+        };
+        const program = compileEgress(rules);
+        withRules(world, variant, program, () => {
+          inNamespace(world.pod, () => loseMapElements(program));
+          sourcePort++;
+          const packet = { ...makePacket(silentProbe, rules), port: 8443, sourcePort };
+          world.inside.send(openingFrame(packet, world.mac.client, world.mac.podInside));
+          const seen = world.beyond.receive(({ kind }) => kind === 'packet');
+          assert.equal(seen?.kind === 'packet' && seen.destination.text, shared[0]?.text, sharing);
+        });
+      }
+    }
+  });
+
   it('list the same rules for the same addresses, however many', () => {
     for (const variant of variants.slice(0, 3)) {
       useVariant(variant.name);
@@ -366,6 +395,27 @@ describe('model, iptables and nftables', () => {
     );
   });
 });
+
+/**
+ * Makes every look-up in a map of addresses fail, as between two generations of the rules: the kernel deactivates the
+ * elements of a replaced rule's map while packets are still evaluated by that rule.
+ */
+function loseMapElements({ name }: RuleProgram): void {
+  const table = tableName(name);
+  const listed = execFileSync('nft', ['-a', '-n', 'list', 'table', ...table.split(' ')], { encoding: 'utf8' });
+  let chain = '';
+  let count = 0;
+  for (const line of listed.split('\n')) {
+    chain = /^\tchain (\S+) \{/.exec(line)?.[1] ?? chain;
+    const [, rule, modulus, map, handle] =
+      /^\t\t(.* mod (\d+)(?: seed \S+)?) (map \{.*\}) # handle (\d+)$/.exec(line) ?? [];
+    if (rule === undefined || handle === undefined) continue;
+    const input = `replace rule ${table} ${chain} handle ${handle} ${rule} offset ${Number(modulus) + 7} ${map}\n`;
+    execFileSync('nft', ['-f', '-'], { input });
+    count++;
+  }
+  assert.equal(count, 1, listed);
+}
 
 /** What the kernel has of each rule, as nft's debugging prints it. */
 function listExpressions({ name }: RuleProgram): string[] {

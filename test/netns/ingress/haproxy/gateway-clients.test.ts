@@ -1,14 +1,16 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { connect as connectTls, type TLSSocket } from 'node:tls';
 import { execa } from 'execa';
 import { after, before, describe, it } from 'mocha';
 import type { HttpState } from '../../../../src/ingress/haproxy/model.ts';
 import type { ClientAuthorities, Rule, TlsName, VirtualHost } from '../../../../src/ingress/haproxy/rule.ts';
 import { TestAuthority } from '../../../lab/certificates.ts';
+import { until } from '../../../until.ts';
 import { makeBackend, makePem, makeServer, makeState } from './fixtures.ts';
 import { World } from './world.ts';
 
@@ -97,7 +99,8 @@ describe('client certificates of listeners in a real HAProxy', () => {
       inner,
     });
     state = makeState({
-      settings: await world.settings({ gateways }),
+      // A stopping worker keeps idle connections until their next response.
+      settings: await world.settings({ gateways, idleCloseOnResponse: true }),
       backends,
       certificates: [
         certificate('open', 1),
@@ -205,18 +208,143 @@ describe('client certificates of listeners in a real HAProxy', () => {
     });
   }
 
+  const clientsOf = (scope: string, ...list: readonly TestAuthority[]) =>
+    new Map([...state.gateways.clients, [2, { scope, pem: list.map(({ certificate }) => certificate).join('') }]]);
+  const apply = async (gateways: Partial<HttpState['gateways']>) => {
+    state = { ...state, gateways: { ...state.gateways, ...gateways } };
+    return await world.engine.apply(state);
+  };
+  const applyClients = async (clients: ReadonlyMap<number, ClientAuthorities>) => {
+    assert.equal((await apply({ clients })).pendingReload, false);
+  };
+  /** Opens a connection that has answered one request. */
+  const open = async (name: string, client: string): Promise<OpenConnection> => {
+    const connection = new OpenConnection(`${name}.test`, readFileSync(join(folder, `${client}.pem`), 'utf8'));
+    close.push(() => connection.close());
+    assert.equal(serverOf(await connection.ask()), name);
+    return connection;
+  };
+
   it('applies renewed and replaced authorities in place, and closes connections of other ones', async () => {
-    const clientsOf = (scope: string, ...list: readonly TestAuthority[]) =>
-      new Map([...state.gateways.clients, [2, { scope, pem: list.map(({ certificate }) => certificate).join('') }]]);
-    const apply = async (map: ReadonlyMap<number, ClientAuthorities>) => {
-      state = { ...state, gateways: { ...state.gateways, clients: map } };
-      const outcome = await world.engine.apply(state);
-      assert.equal(outcome.pendingReload, false);
-    };
-    await apply(clientsOf('one', authorities.one, authorities.three));
+    const [kept, early] = [await open('two', 'two'), await open('one', 'one')];
+    await applyClients(clientsOf('one', authorities.one, authorities.three));
+    assert.equal(serverOf(await early.ask()), undefined);
     for (const name of ['one', 'three']) assert.equal(serverOf(await ask('one', pair(name))), 'one');
-    await apply(clientsOf('other', authorities.two));
+    const later = await open('one', 'one');
+    await applyClients(clientsOf('other', authorities.two));
+    assert.equal(serverOf(await later.ask()), undefined);
     assert.equal(serverOf(await ask('one', pair('one'))), undefined);
     assert.equal(serverOf(await ask('one', pair('two'))), 'one');
+    // The connections of other listeners continue.
+    assert.equal(serverOf(await kept.ask()), 'two');
+  });
+
+  it('closes connections of replaced authorities that an old worker still has', async () => {
+    await applyClients(clientsOf('one', authorities.one));
+    const [kept, late, changed] = [await open('two', 'two'), await open('one', 'one'), await open('one', 'one')];
+    const reload = async (clients = state.gateways.clients): Promise<void> => {
+      const reloaded = new Promise<void>((resolve) => world.once(resolve));
+      const timeouts = { ...state.settings.timeouts, client: state.settings.timeouts.client + 1 };
+      state = { ...state, settings: { ...state.settings, timeouts }, gateways: { ...state.gateways, clients } };
+      await world.engine.apply(state);
+      await reloaded;
+    };
+    await reload();
+    assert.equal((await world.engine.describe()).oldWorkers, 1);
+    await applyClients(clientsOf('one', authorities.three));
+    assert.equal(serverOf(await late.ask()), undefined);
+    // A reload that brings new authorities itself.
+    await applyClients(clientsOf('one', authorities.one));
+    assert.equal(serverOf(await changed.ask()), undefined);
+    const last = await open('one', 'one');
+    await reload(clientsOf('one', authorities.two));
+    assert.equal(serverOf(await last.ask()), undefined);
+    assert.equal(serverOf(await ask('one', pair('two'))), 'one');
+    assert.equal(serverOf(await kept.ask()), 'two');
+  });
+
+  it('does not forget authorities and default certificates that wait for a reload because of their size', async () => {
+    await applyClients(clientsOf('one', authorities.one));
+    const reloaded = new Promise<void>((resolve) => world.once(resolve));
+    const padding = Array.from({ length: 80 }, () => authorities.three.certificate).join('');
+    const big = { scope: 'one', pem: `${authorities.two.certificate}${padding}` };
+    const file = (name: string) => `infra:certs/inner-${name}`;
+    const { waiting } = await apply({
+      clients: new Map([...state.gateways.clients, [2, big]]),
+      defaults: new Map([[1, `${makePem('usual.test')}${padding}`]]),
+      owners: new Map([
+        [1, { defaults: 'infra' }],
+        [2, { clients: 'infra' }],
+      ]),
+    });
+    assert.deepEqual(
+      [[...waiting.keys()], waiting.get('size')?.toSorted()],
+      [['size'], [file('1.pem'), file('2.ca.pem')]],
+    );
+    // Another change meanwhile.
+    const { waiting: still } = await apply({ tlsNames: new Map(state.gateways.tlsNames) });
+    assert.deepEqual(still.get('size')?.toSorted(), [file('1.pem'), file('2.ca.pem')]);
+    await reloaded;
+    assert.equal(serverOf(await ask('one', pair('two'))), 'one');
+    await until(
+      async () => (await seeName('unknown.test')) === 'usual.test',
+      async () => await seeName('unknown.test'),
+      10_000,
+    );
   });
 }).timeout(60_000);
+
+/** A connection with a client certificate that stays open between requests. */
+class OpenConnection {
+  readonly #socket: TLSSocket;
+  readonly #name: string;
+  #answer = '';
+  #isClosed = false;
+
+  constructor(name: string, pem: string) {
+    this.#name = name;
+    this.#socket = connectTls({
+      host: '127.0.0.1',
+      port,
+      servername: name,
+      cert: pem,
+      key: pem,
+      rejectUnauthorized: false,
+    });
+    this.#socket.setEncoding('utf8');
+    this.#socket.on('data', (text: string) => {
+      this.#answer += text;
+    });
+    this.#socket.on('error', () => {});
+    this.#socket.on('close', () => {
+      this.#isClosed = true;
+    });
+  }
+
+  /** Returns the answer of a request, or an empty text if the connection is closed instead. */
+  async ask(): Promise<string> {
+    this.#answer = '';
+    this.#socket.write(`GET / HTTP/1.1\r\nHost: ${this.#name}\r\n\r\n`);
+    await until(
+      () => this.#isClosed || /\}\s*$|\r\n0\r\n\r\n$/.test(this.#answer),
+      () => JSON.stringify(this.#answer),
+      10_000,
+    );
+    return this.#answer;
+  }
+
+  close(): void {
+    this.#socket.destroy();
+  }
+}
+
+/** Returns the common name of the certificate that a listener presents for a name. */
+async function seeName(servername: string): Promise<string> {
+  const socket = connectTls({ host: '127.0.0.1', port, servername, rejectUnauthorized: false });
+  try {
+    await once(socket, 'secureConnect');
+    return String(socket.getPeerCertificate().subject.CN);
+  } finally {
+    socket.destroy();
+  }
+}

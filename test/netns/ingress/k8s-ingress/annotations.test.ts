@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { after, before, describe, it } from 'mocha';
 import { TestAuthority } from '../../../lab/certificates.ts';
-import { HttpNode } from '../../../lab/http-node.ts';
+import { HttpNode, serverAddress } from '../../../lab/http-node.ts';
 import { until } from '../../../until.ts';
 import { service } from '../http/objects.ts';
 import { type Case, checkTraces, describeAnswer, runCases } from './cases.ts';
@@ -26,8 +26,10 @@ const objects: readonly object[] = [
   ...service('secure', [8443]),
   ...service('grpc', [8010]),
   ...service('pair', [8001, 8002]),
+  ...service('copy', [8020]),
   annotated('whole', { 'rewrite-target': '/new' }, { '/old': 'web', '=/one': 'other', '/new': 'third' }),
   annotated('strip', groups, { '~/app(/|$)(.*)': 'web', '~/v1/?(.*)': 'other' }),
+  annotated('twins', groups, { '~/one(/|$)(.*)': 'web', '~/two(/|$)(.*)': 'web', '~/(three|four)/(.*)': 'web' }),
   annotated('move', { 'rewrite-target': '/api/$1' }, { '~/old/(.*)': 'web' }),
   annotated('same', { 'rewrite-target': '/$1' }, { '~/(.*)': 'web' }),
   annotated('root', { 'rewrite-target': '/' }, { '/': 'web' }),
@@ -142,6 +144,20 @@ const objects: readonly object[] = [
   ),
   annotated('tuned', { 'proxy-buffer-size': '16k', 'proxy-buffering': 'off', 'no-such': 'x' }),
   annotated('mirror', { 'mirror-target': 'https://mirror.example$request_uri' }),
+  annotated(
+    'copied',
+    { ...groups, 'mirror-target': 'http://copy.shop.svc.cluster.local/$request_uri' },
+    { '~/app(/|$)(.*)': 'web' },
+  ),
+  annotated('headed', {
+    'mirror-target': 'http://copy.shop.svc:80$request_uri',
+    'mirror-host': 'Mirror.example',
+    'mirror-request-body': 'off',
+  }),
+  annotated('copied-denied', {
+    'mirror-target': 'http://copy$request_uri',
+    'whitelist-source-range': '192.0.2.1',
+  }),
 ];
 
 const from = { address: '10.97.0.2' };
@@ -155,6 +171,11 @@ const cases: readonly Case[] = [
   ['such a prefix alone', 'http', 'strip.test', '/app', '200 one /'],
   ['no other path that begins so', 'http', 'strip.test', '/apple', '503'],
   ['a target whose group the path does not have', 'http', 'strip.test', '/v1/x', '503'],
+  ['one of two prefixes of a Service', 'http', 'twins.test', '/one/x', '200 one /x'],
+  ['the other one', 'http', 'twins.test', '/two/x', '200 one /x'],
+  ['an alternative', 'http', 'twins.test', '/three/x', '200 one /x'],
+  ['another alternative', 'http', 'twins.test', '/four/x?q', '200 one /x?q'],
+  ['no text of both', 'http', 'twins.test', '/fourth/x', '503'],
   ['a group behind a new prefix', 'http', 'move.test', '/old/x', '200 one /api/x'],
   ['not the prefix itself', 'http', 'move.test', '/old', '503'],
   ['a group that changes nothing', 'http', 'same.test', '/a/b', '200 one /a/b'],
@@ -193,12 +214,13 @@ const cases: readonly Case[] = [
   ['the other paths of a canary', 'http', 'main.test', '/only', '200 one /only'],
   ['no Ingress with a snippet', 'http', 'snippet.test', '/', '503'],
   ['no external authentication', 'http', 'external.test', '/', '503'],
-  ['no basic authentication', 'http', 'basic.test', '/', '503'],
+  ['no basic authentication without its Secret', 'http', 'basic.test', '/', '503'],
   ['no client certificates', 'https', 'client.test', '/', '503'],
   ['no firewall', 'http', 'waf.test', '/', '503'],
   ['no unknown rule about access', 'http', 'typo.test', '/', '503'],
   ['the open part of a host', 'http', 'mixed.test', '/', '200 one /'],
   ['no guarded part of it', 'http', 'mixed.test', '/admin/x', '503'],
+  ['no guarded path that cannot be expressed', 'http', 'mixed.test', '/ab/x', '403'],
   ['no listed path that cannot be expressed', 'http', 'mixed.test', '/private/a', '503', from],
   ['an Ingress with settings of nginx', 'http', 'tuned.test', '/', '200 one /'],
   ['an Ingress with a missing function', 'http', 'mirror.test', '/', '200 one /'],
@@ -215,6 +237,7 @@ describe('Annotations of ingress-nginx in the compiled agent', () => {
     await node.serve({ name: 'three', port: 8003 });
     await node.serve({ name: 'tls', port: 8443, ...inner });
     await node.serve({ name: 'h2', port: 8010, h2c: true });
+    await node.serve({ name: 'copy', port: 8020 });
     node.write('objects', ...objects);
     await node.start('--cleanup-on-exit', '--gateway-addresses', '192.0.2.7');
   });
@@ -323,6 +346,22 @@ describe('Annotations of ingress-nginx in the compiled agent', () => {
     });
   }
 
+  it('mirrors requests to a Service as clients sent them, and none of rejected clients', async () => {
+    const seen = async () =>
+      (await node.ask('http', 'any', '/seen-requests', { address: serverAddress, port: 8020 })).body.split('\n');
+    const body = { method: 'POST', body: 'x'.repeat(100) };
+    assert.equal(describeAnswer(await node.ask('http', 'copied-denied.test', '/no', from)), '403');
+    assert.equal(describeAnswer(await node.ask('http', 'copied.test', '/app/x?q', body)), '200 one /x?q');
+    assert.equal(describeAnswer(await node.ask('http', 'headed.test', '/y', body)), '200 one /y');
+    const wanted = ['POST copy.shop.svc.cluster.local /app/x?q 100', 'POST mirror.example /y -'];
+    await until(
+      async () => (await seen()).length >= 2,
+      () => node.log.slice(-2000),
+      20_000,
+    );
+    assert.deepEqual((await seen()).toSorted(), wanted);
+  });
+
   it('keeps clients on a server by address', async () => {
     const servers = new Set<string | undefined>();
     for (let count = 0; count < 8; count++) servers.add((await node.ask('http', 'hash.test', '/', from)).echo?.server);
@@ -332,10 +371,11 @@ describe('Annotations of ingress-nginx in the compiled agent', () => {
   const verdicts: readonly (readonly [name: string, admitted: boolean, message: RegExp])[] = [
     ['snippet', false, /^every path answers 503: configuration-snippet "deny all;": nginx configuration/],
     ['external', false, /auth-url .*authentication by an external service is not supported/],
-    ['basic', false, /auth-type "basic": basic authentication is not supported/],
+    ['basic', false, /auth-secret "shop\/users": this Secret does not exist/],
     ['typo', false, /whitelist-source-rang .*unknown and may restrict access .*whitelist-source-range/],
     ['garbled', false, /whitelist-source-range .*must be addresses and CIDRs separated by commas, not everyone/],
-    ['mirror', true, /mirror-target .*requests are not mirrored/],
+    ['mirror', true, /mirror-target .*must be the URL of a Service of the namespace.*requests are not mirrored/],
+    ['copied', true, /^(?!.*mirror)/],
     ['tuned', true, /without effect on this router: .*no-such.*proxy-buffer-size/],
     ['regex', true, /paths\[1\]\.path "\/b\[0-9\]\+\/x": is a regular expression that cannot be expressed/],
     ['rate', true, /limit-rps "1": requests of a client are counted over 10 s/],

@@ -169,6 +169,29 @@ describe('open ports of an ingress node', () => {
     assert.equal(seen.size, 2);
   });
 
+  it('accept a connection that meets the chain of more endpoints than the map still has', async function () {
+    this.timeout(90_000);
+    for (const balance of ['roundrobin', 'source'] as const) {
+      const endpoints = [endpoint('pod'), endpoint('near')];
+      apply(open({ endpoints, balance }));
+      // A transaction that removes an endpoint deletes its elements for all processors before they see the new chain.
+      const tables = await lab.run('node', 'nft', ['list', 'tables', 'inet']);
+      const table = /table (inet ingress-agent-test-\w+)/.exec(tables)?.[1] ?? '';
+      const listed = await lab.run('node', 'nft', ['-n', 'list', 'map', ...table.split(' '), 'tcp4']);
+      const slots = [...listed.matchAll(/13306 \. (\d+) :/g)].flatMap(([, slot]) => slot ?? []);
+      const others = slots.filter((slot) => slot !== '0').map((slot) => `13306 . ${slot}`);
+      assert.equal(others.length, slots.length - 1, listed);
+      await lab.run('node', 'nft', [`delete element ${table} tcp4 { ${others.join(', ')} }`]);
+      const outcomes = new Set<string>();
+      for (let client = 150; client < 170; client++) {
+        outcomes.add((await reach(13306, 'tcp', `192.168.12.${client}`)).replace(/^\S+ /, ''));
+      }
+      assert.equal(outcomes.size, 1, `${balance}: ${[...outcomes].join()}`);
+      assert.ok(![...outcomes].join().includes('ECONNREFUSED'), balance);
+      onNode(() => ingress.remove());
+    }
+  });
+
   it('admit the clients of the allow-list, and none with an empty one', async () => {
     const allowed = [parsePrefix('192.168.12.150/31')].filter((one) => one !== undefined);
     apply(

@@ -16,6 +16,15 @@ function problemsOf(args: readonly string[], environment: Readonly<Record<string
 }
 
 describe('options of the controller', () => {
+  it('create the IngressController "default" unless they disable it', () => {
+    const read = (args: readonly string[], environment = {}) =>
+      parseOptions([...image, ...args], environment)?.ingressControllers;
+    assert.equal(read(['--ingress-domain=a.test']), undefined);
+    assert.deepEqual(read(['--ingress-controllers']), { domain: undefined, createsDefault: true });
+    const variables = { INGRESS_DOMAIN: 'A.test', DISABLE_DEFAULT_INGRESS_CONTROLLER: 'true' };
+    assert.deepEqual(read(['--ingress-controllers'], variables), { domain: 'a.test', createsDefault: false });
+  });
+
   it('have defaults, except for the image', () => {
     const options = parseOptions(image, {});
     assert.deepEqual(options, {

@@ -37,6 +37,7 @@ describe('a router that is deleted while the daemon probes its gateway', () => {
       routersOf: () => known,
       standingOf: () => 'unknown',
       isMissing: () => false,
+      isEnding: () => false,
       uidOf: () => undefined,
       showClosure: () => undefined,
       showReadiness: () => undefined,

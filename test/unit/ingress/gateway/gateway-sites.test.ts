@@ -61,6 +61,7 @@ class World {
     references: {
       authorities: (key, field) => this.contents.get(`ConfigMap ${key}`) ?? noReferences.authorities(key, field),
       keyPair: (key, field) => this.contents.get(key) ?? noReferences.keyPair(key, field),
+      users: (key, format) => noReferences.users(key, format),
     },
   });
   readonly #sources = { addresses: ['192.0.2.10'], assignments: noAssignments };
@@ -295,6 +296,9 @@ describe('HTTPRoutes', () => {
     );
     world.update();
     assert.equal(world.conditionsOf('a'), `${good}, PartiallyInvalid True UnsupportedValue`);
+    const [parent] = world.report().routes.HTTPRoute?.get('shop/a')?.parents ?? [];
+    const message = parent?.conditions.find(({ type }) => type === 'PartiallyInvalid')?.message ?? '';
+    assert.match(message, /^Dropped Rule: spec\.rules\[1\]\.filters\[0\]/);
     const [{ demand }] = world.requests as [SiteRequest];
     assert.ok(demand.ok);
     assert.deepEqual(

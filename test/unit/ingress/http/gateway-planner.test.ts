@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import fc from 'fast-check';
 import { describe, it } from 'mocha';
 import { defaultPolicy } from '../../../../src/ingress/claims/policy.ts';
+import type { Pending } from '../../../../src/ingress/haproxy/report.ts';
 import type { Rule, Target } from '../../../../src/ingress/haproxy/rule.ts';
 import { describeHostClaims } from '../../../../src/ingress/http/describe-claims.ts';
 import { type DesiredSites, type HttpDesiredSettings, SitePlanner } from '../../../../src/ingress/http/desired.ts';
@@ -44,11 +45,15 @@ function startDenying(deniedDomains: readonly string[], ...objects: readonly obj
   const planner = new SitePlanner(inventory, [routes, toys], { ...settings, policy }, () => ({ state: 'missing' }));
   const journal = inventory.openJournal();
   const compute = () => planner.compute(journal.take(), new Set());
+  const list = (desired: DesiredSites, pending?: ReadonlyMap<string, Pending>) =>
+    new VerdictWriter(planner.finder).list(desired, new Map(), pending);
   const judge = (desired: DesiredSites) =>
-    new VerdictWriter(planner.finder)
-      .list(desired, new Map())
-      .map(({ meta, listener, arrival, reason }) => [arrival ?? listener ?? 'default', meta.name, reason ?? 'served']);
-  return { toys, compute, judge, inventory };
+    list(desired).map(({ meta, listener, arrival, reason }) => [
+      arrival ?? listener ?? 'default',
+      meta.name,
+      reason ?? 'served',
+    ]);
+  return { toys, compute, judge, list, inventory };
 }
 
 function prefix(value: string, ...services: readonly string[]): ToyRule {
@@ -182,6 +187,32 @@ describe('SitePlanner with listeners of Gateways', () => {
     );
   });
 
+  it('leaves no backend of a deleted route with several hosts, whatever its Services did', () => {
+    const { toys, compute, inventory } = start(...service('web', [8001]), ...service('api', [8002]));
+    toys.listen(makeListener('gw/a'), makeListener('gw/b', { port: 81 }));
+    const putSlices = (ports: readonly number[]) => {
+      for (const object of service('api', ports)) {
+        const read = readObject(object);
+        if ('object' in read) inventory.put(read.object);
+      }
+    };
+    toys.put({ name: 'stays', hosts: { 'gw/a': ['stays.test'] }, rules: [prefix('/', 'web')] });
+    const names = Array.from({ length: 20 }, (_, index) => `r${index}`);
+    const before = [...compute().backends.keys()];
+    for (let round = 0; round < 3; round++) {
+      putSlices([8002]);
+      for (const name of names) {
+        const hosts = { 'gw/a': [`${name}.a.test`, `${name}.b.test`], 'gw/b': [`${name}.a.test`] };
+        toys.put({ name, hosts, rules: [prefix('/', 'web'), prefix('/api', 'api')] });
+      }
+      assert.equal(compute().backends.size, before.length + 2 * names.length);
+      inventory.remove('EndpointSlice', 'shop/api-0');
+      assert.equal(compute().backends.size, before.length + names.length);
+      for (const name of names) toys.delete(`shop/${name}`);
+      assert.deepEqual([...compute().backends.keys()], before);
+    }
+  });
+
   it('lets each host of the agent’s own ports belong to a Route or to routes of Gateways', () => {
     const { toys, compute, judge } = start(
       ...service('web', [8001]),
@@ -280,7 +311,7 @@ describe('SitePlanner with listeners of Gateways', () => {
   });
 
   it('gives listeners their certificates, and names in a ClientHello their backends', () => {
-    const { toys, compute, judge } = start(...service('web', [8001]));
+    const { toys, compute, judge, list } = start(...service('web', [8001]));
     const source = (pem: string) => ({
       from: 'text' as const,
       certificate: { pem, field: 'tls' },
@@ -314,7 +345,10 @@ describe('SitePlanner with listeners of Gateways', () => {
         [['own.test'], 1],
       ],
     );
-    const { tlsNames, defaults, inner } = desired.gateway.gateways;
+    const { tlsNames, defaults, inner, owners } = desired.gateway.gateways;
+    // Those who pay for reloads.
+    assert.equal(owners.get(1)?.defaults, 'infra');
+    assert.ok([...desired.certificates.keys()].every((name) => name.startsWith('infra:inner-1:')));
     assert.deepEqual([...inner], [['8443@10.0.0.1', 1]]);
     assert.equal(defaults.get(1), [...desired.certificates.values()].find(({ hosts }) => hosts[0] === 'b.test')?.pem);
     assert.deepEqual(
@@ -330,6 +364,17 @@ describe('SitePlanner with listeners of Gateways', () => {
     assert.equal(desired.backends.get('be_tcp:shop:toy.passed')?.mode, 'tcp');
     const reasons = judge(desired).map(([listener, , reason]) => `${listener} ${reason}`);
     assert.ok(reasons.includes('bad InvalidCertificateRef') && reasons.includes('wild served'), reasons.join());
+    // A certificate that waits for a reload of HAProxy.
+    const waiting = [...desired.certificates.values()].find(({ hosts }) => hosts[0] === '*.a.test')?.name ?? '';
+    for (const [cause, pending, reason] of [
+      ['reload', 'all', undefined],
+      ['budget', undefined, 'NotApplied'],
+    ] as const) {
+      const verdicts = list(desired, new Map([[waiting, { isServed: false, cause }]]));
+      const found = (name: string) => verdicts.find(({ listener }) => listener === name);
+      assert.deepEqual([found('wild')?.pending?.what, found('wild')?.reason], [pending, reason]);
+      assert.deepEqual([found('all')?.pending?.what, found('all')?.reason], [undefined, undefined]);
+    }
   });
 
   it('decides as the specification does', () => {

@@ -8,6 +8,7 @@ const prefix = 'nginx.ingress.kubernetes.io/';
 function read(annotations: Readonly<Record<string, string>>) {
   return readIngressAnnotations(
     Object.fromEntries(Object.entries(annotations).map(([name, value]) => [`${prefix}${name}`, value])),
+    'shop',
   );
 }
 
@@ -85,7 +86,8 @@ describe('Annotations of ingress-nginx', () => {
     ['whitelist-source-range', '', 'closed', /must contain an address/],
     ['whitelist-source-range', '10.0.0.0/8;192.0.2.1', 'closed', /separated by commas/],
     ['denylist-source-range', 'x', 'closed'],
-    ['auth-type', 'basic', 'closed'],
+    ['auth-type', 'basic', 'closed', /needs auth-secret/],
+    ['auth-type', 'digest', 'closed', /digest authentication is not supported/],
     ['auth-secret', 'users', 'ignored', /no effect without auth-type/],
     ['auth-tls-verify-client', 'off', 'works'],
     ['enable-modsecurity', 'false', 'works'],
@@ -96,6 +98,14 @@ describe('Annotations of ingress-nginx', () => {
     ['proxy-buffer-size', '8k', 'ignored'],
     ['upstream-vhost', '$host', 'closed', /without nginx variables/],
     ['no-such', 'x', 'ignored', /is unknown/],
+    ['mirror-target', 'http://copy.shop.svc/$request_uri', 'works'],
+    ['mirror-target', 'http://copy.other.svc/$request_uri', 'refused', /of the namespace/],
+    ['mirror-target', 'http://copy.shop/$request_uri', 'refused'],
+    ['mirror-target', 'http://10.0.0.1/$request_uri', 'refused'],
+    ['mirror-target', 'http://copy@evil/$request_uri', 'refused'],
+    ['mirror-target', 'http://copy:99999/$request_uri', 'refused'],
+    ['mirror-target', 'http://copy/other', 'refused'],
+    ['mirror-host', 'a.example', 'ignored'],
     ['auth-tpye', 'basic', 'closed', /may restrict access/],
     ['some-new-snippet', 'x', 'closed'],
   ];
@@ -108,10 +118,37 @@ describe('Annotations of ingress-nginx', () => {
     });
   }
 
-  it('name the cause for the Secret of an unsupported authentication', () => {
-    const { findings } = read({ 'auth-type': 'basic', 'auth-secret': 'users' });
-    const found = findings.find(({ subject }) => subject.endsWith('/auth-secret'));
-    assert.deepEqual([found?.outcome, found?.message], ['closed', 'belongs to auth-type, which is not supported']);
+  const logins: readonly (readonly [annotations: Readonly<Record<string, string>>, want: unknown])[] = [
+    [{ 'auth-secret': 'users' }, { secret: 'shop/users', format: 'file', realm: 'Authentication Required' }],
+    [
+      { 'auth-secret': 'shop/users', 'auth-secret-type': 'auth-map', 'auth-realm': "The shop's door" },
+      { secret: 'shop/users', format: 'map', realm: "The shop's door" },
+    ],
+    [
+      { 'auth-secret': 'users', 'auth-realm': 'A "door"' },
+      { secret: 'shop/users', format: 'file', realm: 'Authentication Required' },
+    ],
+    [{ 'auth-secret': 'other/users' }, undefined],
+    [{ 'auth-secret': 'shop/a/b' }, undefined],
+    [{ 'auth-secret': '' }, undefined],
+  ];
+  for (const [annotations, want] of logins) {
+    it(`auth-type with ${JSON.stringify(annotations)} requests ${JSON.stringify(want)}`, () => {
+      const { settings, findings } = read({ 'auth-type': 'basic', ...annotations });
+      assert.deepEqual(settings.login, want);
+      assert.equal(
+        findings.some(({ outcome }) => outcome === 'closed'),
+        want === undefined,
+      );
+    });
+  }
+
+  it('of an unknown format of users close all paths', () => {
+    const { findings } = read({ 'auth-type': 'basic', 'auth-secret': 'users', 'auth-secret-type': 'x' });
+    assert.deepEqual(
+      findings.filter(({ outcome }) => outcome === 'closed').map(({ message }) => message),
+      ['must be auth-file or auth-map'],
+    );
   });
 
   it('are suggested for misspelled names', () => {
@@ -119,13 +156,16 @@ describe('Annotations of ingress-nginx', () => {
   });
 
   it('of other controllers close all paths if they restrict access, and have no effect otherwise', () => {
-    const { findings } = readIngressAnnotations({
-      'haproxy.org/allow-list': '10.0.0.0/8',
-      'haproxy-ingress.github.io/auth-secret': 'users',
-      'haproxy-ingress.github.io/timeout-server': '90s',
-      'traefik.ingress.kubernetes.io/router.middlewares': 'shop-auth@kubernetescrd',
-      'cert-manager.io/cluster-issuer': 'letsencrypt',
-    });
+    const { findings } = readIngressAnnotations(
+      {
+        'haproxy.org/allow-list': '10.0.0.0/8',
+        'haproxy-ingress.github.io/auth-secret': 'users',
+        'haproxy-ingress.github.io/timeout-server': '90s',
+        'traefik.ingress.kubernetes.io/router.middlewares': 'shop-auth@kubernetescrd',
+        'cert-manager.io/cluster-issuer': 'letsencrypt',
+      },
+      'shop',
+    );
     assert.deepEqual(
       findings.map(({ outcome, suggestion }) => [outcome, suggestion]),
       [
@@ -153,7 +193,7 @@ describe('Annotations of ingress-nginx', () => {
   ]) {
     it(`${key} closes all paths`, () => {
       assert.deepEqual(
-        readIngressAnnotations({ [key]: 'x' }).findings.map(({ outcome }) => outcome),
+        readIngressAnnotations({ [key]: 'x' }, 'shop').findings.map(({ outcome }) => outcome),
         ['closed'],
       );
     });
@@ -161,7 +201,7 @@ describe('Annotations of ingress-nginx', () => {
 
   it('may have the names of inherited properties', () => {
     assert.equal(findingOf('constructor', 'x')?.outcome, 'ignored');
-    assert.deepEqual(readIngressAnnotations({ 'haproxy.org/constructor': 'x' }).findings.length, 1);
+    assert.deepEqual(readIngressAnnotations({ 'haproxy.org/constructor': 'x' }, 'shop').findings.length, 1);
   });
 
   it('are all described on their page, and no others', () => {

@@ -1,22 +1,24 @@
 import assert from 'node:assert/strict';
 import { readIngressAnnotations } from '../../../../src/ingress/k8s-ingress/annotations.ts';
-import { planPath } from '../../../../src/ingress/k8s-ingress/paths.ts';
+import { planPaths } from '../../../../src/ingress/k8s-ingress/paths.ts';
 
 const backend = { kind: 'service', service: 'web', port: 80 } as const;
 
 /** Plans a path: `=` before an exact one, `~` before an implementation-specific one. */
 function plan(path: string, target: string | undefined, usesRegex: boolean): string {
-  const { settings } = readIngressAnnotations({
+  const annotations = {
     ...(usesRegex && { 'nginx.ingress.kubernetes.io/use-regex': 'true' }),
     ...(target !== undefined && { 'nginx.ingress.kubernetes.io/rewrite-target': target }),
-  });
+  };
+  const { settings } = readIngressAnnotations(annotations, 'shop');
   const type = path.startsWith('=') ? 'Exact' : path.startsWith('~') ? 'ImplementationSpecific' : 'Prefix';
-  const { match, rewrite, isUnservable } = planPath(
-    { field: 'path', path: path.replace(/^[=~]/, ''), type, backend },
-    settings,
-  );
-  const change = rewrite === undefined ? '' : ` > ${rewrite.type} ${rewrite.value}`;
-  return `${isUnservable ? 'unservable ' : ''}${match.type} ${match.value}${change}`;
+  const plans = planPaths({ field: 'path', path: path.replace(/^[=~]/, ''), type, backend }, settings);
+  return plans
+    .map(({ match, rewrite, isUnservable }) => {
+      const change = rewrite === undefined ? '' : ` > ${rewrite.type} ${rewrite.value}`;
+      return `${isUnservable ? 'unservable ' : ''}${match.type} ${match.value}${change}`;
+    })
+    .join(', ');
 }
 
 describe('A path of an Ingress', () => {
@@ -57,7 +59,19 @@ describe('A path of an Ingress', () => {
     ['~/index.php', undefined, 'element /index.php'],
     ['~/foo/bar(/|$)(.*)', '/foo/bar/$2', 'element /foo/bar'],
     ['~/a/b[0-9]+', undefined, 'unservable element /a/'],
-    ['~/(api|admin)/(.*)', '/$2', 'unservable element /'],
+    ['~/(api|admin)/(.*)', '/$2', 'prefix /api/ > prefix /, prefix /admin/ > prefix /'],
+    ['~/(api|admin)(/|$)(.*)', '/$1/v1/$3', 'element /api > prefix /api/v1, element /admin > prefix /admin/v1'],
+    ['~/(?:api|admin)(/|$)(.*)', '/$2', 'element /api > prefix /, element /admin > prefix /'],
+    ['~/(a|b)/(x|y)', undefined, 'element /a/x, element /a/y, element /b/x, element /b/y'],
+    ['/v1/(api)/?(.*)', '/$2', 'element /v1/api > prefix /'],
+    ['~/(robots.txt|favicon.ico)', undefined, 'element /robots.txt, element /favicon.ico'],
+    ['~/(api|b[0-9])', undefined, 'unservable element /'],
+    ['~/(api|docs)?/x', undefined, 'unservable element /'],
+    ['~/(api|docs)[0-9]', undefined, 'unservable element /'],
+    ['~/(.)', undefined, 'unservable element /'],
+    ['~/(api|docs)', '/$2', 'unservable element /'],
+    [`~/(${Array.from({ length: 33 }, (_, index) => `p${index}`).join('|')})`, undefined, 'unservable element /'],
+    ['=/(api|docs)', undefined, 'exact /(api|docs)'],
     ['~.*\\.php$', undefined, 'unservable element /'],
     ['=/foo(.*)', undefined, 'exact /foo(.*)'],
   ];

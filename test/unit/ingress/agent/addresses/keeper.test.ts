@@ -6,22 +6,31 @@ import { AddressKeeper, type KeeperParts } from '../../../../../src/ingress/agen
 import { until } from '../../../../until.ts';
 
 describe('a keeper of virtual addresses without pools', () => {
-  for (const [router, isFollowed] of [
+  for (const [router, isReplaced] of [
     ['default', true],
     ['another', false],
   ] as const) {
-    it(`${isFollowed ? 'replaces' : 'leaves'} the document of router "${router}"`, async () => {
+    it(`${isReplaced ? 'replaces' : 'leaves'} the document of router "${router}"`, async () => {
       const directory = mkdtempSync(join(tmpdir(), 'keeper-'));
-      writeFileSync(join(directory, 'wanted.json'), JSON.stringify({ version: 1, router }));
-      let follows = false;
+      const path = join(directory, 'wanted.json');
+      const document = JSON.stringify({ version: 1, router, addresses: [{ address: '192.0.2.10' }] });
+      writeFileSync(path, document);
+      let asked = 0;
       const keeper = new AddressKeeper({
         directory,
         router: 'default',
         node: 'n1',
-        assignments: () => ({ owners: new Map(), pools: [] }),
-        keys: { start: () => (follows = true), close: () => undefined },
-        members: { list: [], join: () => undefined, close: async () => undefined },
-        nodeAddresses: () => [],
+        assignments: () => {
+          asked++;
+          return { owners: new Map(), pools: [] };
+        },
+        keys: { start: () => undefined, close: () => undefined },
+        members: {
+          list: [{ node: 'n1', addresses: ['192.0.2.1'] }],
+          join: () => undefined,
+          close: async () => undefined,
+        },
+        nodeAddresses: () => ['192.0.2.1'],
         portsOf: () => [],
         nodesOf: () => undefined,
         labelsOfNode: () => undefined,
@@ -34,11 +43,13 @@ describe('a keeper of virtual addresses without pools', () => {
         heartbeatPort: 1941,
         checks: [],
       } as unknown as KeeperParts);
+      const read = () => readFileSync(path, 'utf8');
       keeper.start();
-      await new Promise((resolve) => setTimeout(resolve, 600));
+      await until(() => asked > 3 && (read() !== document) === isReplaced, read);
       await keeper.stop(false);
+      if (isReplaced) assert.deepEqual([JSON.parse(read()).router, JSON.parse(read()).addresses], ['default', []]);
+      else assert.equal(read(), document);
       rmSync(directory, { recursive: true });
-      assert.equal(follows, isFollowed);
     });
   }
 });
@@ -50,8 +61,9 @@ describe('keepers of virtual addresses of several routers on a node', () => {
     JSON.parse(readFileSync(join(directory, 'wanted.json'), 'utf8'));
   const keyId = (): string => JSON.parse(readFileSync(join(directory, 'keys.json'), 'utf8')).keys[0].id;
 
-  function open(router: string) {
+  function open(router: string, isReady = true) {
     let problem: string | undefined;
+    let ticks = 0;
     const parts = {
       directory,
       router,
@@ -64,9 +76,12 @@ describe('keepers of virtual addresses of several routers on a node', () => {
         close: async () => undefined,
       },
       nodeAddresses: () => ['192.0.2.1'],
-      isReady: () => true,
+      isReady: () => isReady,
       isCordoned: () => false,
-      report: (next: string | undefined) => (problem = next),
+      report: (next: string | undefined) => {
+        problem = next;
+        ticks++;
+      },
       holdingOf: () => ({ state: 'waiting' }),
       onState: () => undefined,
       heartbeatPort: 1941,
@@ -74,18 +89,35 @@ describe('keepers of virtual addresses of several routers on a node', () => {
     };
     const keeper = new AddressKeeper(parts as unknown as KeeperParts);
     keeper.start();
-    return { keeper, problem: () => keeper.problem ?? problem };
+    return { keeper, problem: () => keeper.problem ?? problem, ticks: () => ticks };
   }
+
+  const isWritten = (router: string) => () => {
+    try {
+      return written().router === router && keyId() === router;
+    } catch {
+      return false;
+    }
+  };
+
+  it('leave the documents to another router until they are ready', async () => {
+    const slow = open('slow', false);
+    await until(
+      () => slow.ticks() > 1,
+      () => slow.problem(),
+    );
+    const first = open('first');
+    await until(isWritten('first'), () => first.problem());
+    await until(
+      () => slow.problem()?.startsWith('router "first" of this node uses ') === true,
+      () => slow.problem(),
+    );
+    assert.equal(slow.keeper.state, undefined);
+    await Promise.all([slow.keeper.stop(false), first.keeper.stop(false)]);
+  });
 
   it('let one router write the documents, and report the problem of the other', async () => {
     const first = open('first');
-    const isWritten = (router: string) => () => {
-      try {
-        return written().router === router && keyId() === router;
-      } catch {
-        return false;
-      }
-    };
     await until(isWritten('first'), () => first.problem());
     const second = open('second');
     await until(
