@@ -344,15 +344,16 @@ export class GatewaySites implements SiteDecisions {
 
   *#listListeners(): Iterable<SiteListener> {
     for (const [listener, { holder, decision }] of this.#served) {
-      const addresses = listOwnPlaces(holder.addresses)?.map(({ address }) => address.text) ?? [];
+      const places = listOwnPlaces(holder.addresses);
       const { clients } = decision;
-      const key = [...addresses, ...(clients === undefined ? [] : Object.values(clients))].join();
+      const written = (places ?? []).map(({ address, ofNode }) => `${address.text} ${ofNode}`);
+      const key = [...written, ...(clients === undefined ? [] : Object.values(clients))].join();
       const known = this.#listeners.get(listener);
       if (known?.addresses === key) {
         yield known.made;
         continue;
       }
-      const made = translateListener(holder, listener as L7Listener, addresses, clients);
+      const made = translateListener(holder, listener as L7Listener, places, clients);
       this.#listeners.set(listener, { addresses: key, made });
       yield made;
     }
