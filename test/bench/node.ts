@@ -12,7 +12,7 @@ import { Program } from '../cluster/lab/program.ts';
 import { TestDns } from '../lab/dns-server.ts';
 import { executable } from '../lab/executable.ts';
 import { pathFor, pluginCommand } from '../lab/plugin.ts';
-import { asPrivileged } from '../lab/rights.ts';
+import { asPrivileged, environmentIn } from '../lab/rights.ts';
 import { inNamespace } from '../netns/base/linux/wire.ts';
 import { SmallWorld } from '../netns/egress/linux/world.ts';
 import { until } from '../until.ts';
@@ -180,7 +180,7 @@ function startDaemon(node: string, kubeconfig: string, folder: string, more: rea
   const options = ['--kubeconfig', kubeconfig, '--node-name', 'n1', '--listen-address', '127.0.0.1', ...more];
   const install = ['--source', executable('egress-router'), '--target', folder];
   const program = [...asPrivileged('node/daemonset.yaml'), executable('egress-router-node'), ...options, ...install];
-  return new Program('/sbin/ip', ['netns', 'exec', node, ...program]);
+  return new Program('/sbin/ip', ['netns', 'exec', node, ...program], environmentIn('node/daemonset.yaml'));
 }
 
 /** Changes one redirect of a router again and again, beside so many that stay. */

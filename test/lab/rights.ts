@@ -30,9 +30,16 @@ export function asPrivileged(manifest: string, name?: string): readonly string[]
   return ['setpriv', `--bounding-set=${['-all', ...rights].join()}`, '--inh-caps=-all', '--no-new-privs'];
 }
 
+/** The variables that the containers of a manifest set to fixed values. */
+export function environmentIn(manifest: string): Readonly<Record<string, string>> {
+  const all = [...readContainers(manifest)].flatMap(({ env = [] }) => env);
+  return Object.fromEntries(all.flatMap(({ name, value }) => (value === undefined ? [] : [[name, value]])));
+}
+
 /** What tests look at of a container. */
 export interface ContainerRights {
   readonly name: string;
+  readonly env?: readonly { readonly name: string; readonly value?: string }[];
   readonly command: readonly string[];
   readonly securityContext: { readonly capabilities: { readonly drop: string[]; readonly add?: string[] } };
 }

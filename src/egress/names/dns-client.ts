@@ -120,8 +120,9 @@ function askByUdp(
   milliseconds: number,
 ): Promise<DnsResponse | 'forged'> {
   return new Promise((resolve, reject) => {
-    // The kernel picks a random port.
-    const socket = createSocket(address.includes(':') ? 'udp6' : 'udp4');
+    const family = address.includes(':') ? 6 : 4;
+    // The kernel picks a random port. The server is an address, which needs no lookup in another thread.
+    const socket = createSocket({ type: `udp${family}`, lookup: (host, _, done) => done(null, host, family) });
     const timer = setTimeout(() => fail(new Error(`no answer within ${milliseconds} ms`)), milliseconds);
     let wrong = 0;
     const end = (): void => {

@@ -1,5 +1,6 @@
 import type { Address, Family } from '../../base/model/address.ts';
 import type { RefusedAddress } from './policy.ts';
+import type { SharedTimers } from './shared-timers.ts';
 
 /** Limits for the lifetime of answers, in milliseconds. */
 export interface NameTimes {
@@ -60,7 +61,7 @@ export class NameEntry {
   #expires: number | undefined;
   #changedAt: number | undefined;
   #pause = 0;
-  #timer: NodeJS.Timeout | undefined;
+  #cancel: (() => void) | undefined;
 
   constructor(name: string, family: Family, times: NameTimes) {
     this.name = name;
@@ -111,7 +112,7 @@ export class NameEntry {
   }
 
   get isScheduled(): boolean {
-    return this.#timer !== undefined;
+    return this.#cancel !== undefined;
   }
 
   /** Returns the milliseconds until the answer expires, or undefined if there is none. */
@@ -154,17 +155,17 @@ export class NameEntry {
   }
 
   /** Calls back when the next query is due. */
-  schedule(ask: () => void): void {
-    clearTimeout(this.#timer);
-    this.#timer = setTimeout(() => {
-      this.#timer = undefined;
+  schedule(timers: SharedTimers, ask: () => void): void {
+    this.cancel();
+    this.#cancel = timers.start(this.#pause, () => {
+      this.#cancel = undefined;
       ask();
-    }, this.#pause);
+    });
   }
 
   cancel(): void {
-    clearTimeout(this.#timer);
-    this.#timer = undefined;
+    this.#cancel?.();
+    this.#cancel = undefined;
   }
 
   /** Records that no server answered. The last answer stays valid for the stale time. */

@@ -5,7 +5,7 @@ const claimSchema = z.object({
   protocol: z.optional(z.enum(['tcp', 'udp', 'sctp'])),
   /** Absent if a host is requested, or if the request is invalid. */
   port: z.optional(z.number()),
-  /** Virtual address of the port. Absent: the addresses of the nodes. */
+  /** The only address of the port. Absent: the addresses of the nodes. */
   address: z.optional(z.string()),
   /** Host of a Route, also if the router derived it. */
   host: z.optional(z.string()),

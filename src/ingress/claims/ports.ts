@@ -50,6 +50,8 @@ export interface PortContext {
   readonly held?: ReadonlySet<string>;
   /** Ports that rules of other programs translate, such as a pod's `hostPort`. */
   readonly translated?: PortClaimant;
+  /** Addresses of this node. Ports at those of other nodes do not concern its programs. Absent: all are of this node. */
+  readonly ownAddresses?: ReadonlySet<string>;
 }
 
 /** Returns the key of a port: `tcp 13306`, or `tcp 13306 192.0.2.10`. Only one request can own it. */
@@ -63,7 +65,7 @@ export function portKey({ protocol, port, address }: AskedPort): string {
  * depends on the requests only, not on their order.
  */
 export function decidePorts(requests: Iterable<PortRequest>, context: PortContext): PortAdmissions {
-  const owners = new Map<string, PortRequest>();
+  const owners = new PortOwners();
   const admitted: AdmittedPorts[] = [];
   const refused: RefusedPorts[] = [];
   const quota = context.policy.namespaceQuota?.ports ?? Number.POSITIVE_INFINITY;
@@ -79,7 +81,7 @@ export function decidePorts(requests: Iterable<PortRequest>, context: PortContex
       refused.push(verdict);
       continue;
     }
-    for (const asked of verdict.demand.ports) owners.set(portKey(asked), request);
+    for (const asked of verdict.demand.ports) owners.set(asked, request);
     admitted.push(verdict);
   }
   return { admitted, refused };
@@ -91,10 +93,39 @@ export function refuseQuota(request: PortRequest, what: 'ports' | 'endpoints', q
   return { request, reason: 'QuotaExceeded', message };
 }
 
+/** The owners of ports. */
+class PortOwners {
+  readonly #owners = new Map<string, PortRequest>();
+  /** The first owner of a port at a single address of a node, by protocol and port. */
+  readonly #placed = new Map<string, PortRequest>();
+
+  set(asked: AskedPort, owner: PortRequest): void {
+    this.#owners.set(portKey(asked), owner);
+    if (asked.ofNode !== true) return;
+    const key = portKey({ protocol: asked.protocol, port: asked.port });
+    if (!this.#placed.has(key)) this.#placed.set(key, owner);
+  }
+
+  /** Returns the owner of a port that excludes a request, or undefined. */
+  find(asked: AskedPort, request: PortRequest): PortRequest | undefined {
+    const owner = this.#owners.get(portKey(asked));
+    if (owner !== undefined) return owner;
+    // All addresses of the nodes include each of them.
+    const { protocol, port, address, ofNode } = asked;
+    const rival = ofNode
+      ? this.#owners.get(portKey({ protocol, port }))
+      : address === undefined && this.#placed.size > 0
+        ? this.#placed.get(portKey(asked))
+        : undefined;
+    // HAProxy tells listeners for hosts apart, whatever their addresses.
+    return rival?.isClaim === true && request.isClaim === true ? undefined : rival;
+  }
+}
+
 function judge(
   request: PortRequest,
-  { policy, listeners, held, translated }: PortContext,
-  owners: ReadonlyMap<string, PortRequest>,
+  { policy, listeners, held, translated, ownAddresses }: PortContext,
+  owners: PortOwners,
 ): AdmittedPorts | RefusedPorts {
   const refuse = (reason: PortRefusalReason, message: string): RefusedPorts => ({ request, reason, message });
   const { demand, host, listener, meta } = request;
@@ -111,20 +142,23 @@ function judge(
     const portProblem = findPortProblem(asked, meta.namespace, policy);
     if (portProblem !== undefined) return refuse('PortNotAllowed', `${nameOf(asked)} ${portProblem}`);
     // Programs of the node do not answer at a virtual address, and its rules precede theirs.
-    const isVirtual = asked.address !== undefined;
-    if (!isVirtual && listeners.has(portKey(asked))) {
-      const isHeld = held?.has(portKey(asked)) === true;
+    const { protocol, port, address } = asked;
+    const isHere = address === undefined || (asked.ofNode && ownAddresses?.has(address.text) !== false);
+    // A program may listen at one address only, but reserves the port at all of them.
+    const everywhere = portKey({ protocol, port });
+    if (isHere && listeners.has(everywhere)) {
+      const isHeld = held?.has(everywhere) === true;
       const state = isHeld ? 'is kept for a program that listened there' : 'is used by a program';
       return refuse('PortInUseOnNode', `${nameOf(asked)} ${state} on the node`);
     }
-    if (!isVirtual && translated?.has(asked.protocol, asked.port) === true) {
+    if (isHere && translated?.has(protocol, port) === true) {
       const cure = 'choose another port, or remove that rule, for example the hostPort of a pod';
       return refuse(
         'PortInUseOnNode',
         `${nameOf(asked)} is translated by a rule of another program on the node; ${cure}`,
       );
     }
-    const owner = owners.get(portKey(asked));
+    const owner = owners.find(asked, request);
     if (owner !== undefined) {
       return refuse('PortAlreadyClaimed', `${nameOf(asked)} belongs to ${nameOwner(owner, request)}`);
     }
@@ -136,9 +170,13 @@ function judge(
  * A virtual address belongs to its owner alone, so all of its ports are available but those that the administrator
  * reserves everywhere. The other rules protect the node and divide its ports between namespaces.
  */
-function findPortProblem({ port, address }: AskedPort, namespace: string, policy: AdmissionPolicy): string | undefined {
+function findPortProblem(
+  { port, address, ofNode }: AskedPort,
+  namespace: string,
+  policy: AdmissionPolicy,
+): string | undefined {
   if (includesPort(policy.reservedPorts, port)) return 'is reserved by the administrator';
-  if (address !== undefined) return undefined;
+  if (address !== undefined && ofNode !== true) return undefined;
   if (includesPort(policy.nodePorts, port)) return 'is in the range of NodePort Services';
   if (includesPort(policy.nodeServicePorts, port)) return "is a port of the node's own services";
   const own = policy.namespacePorts.get(namespace) ?? [];

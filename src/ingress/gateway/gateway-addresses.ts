@@ -7,6 +7,8 @@ import type { Gateway } from './gateway.ts';
 export interface GatewayAddressVerdict extends AddressVerdict {
   /** Present if the addresses come from a pool: the Gateway is served only there. Absent: it is served on the nodes. */
   readonly virtual?: readonly Address[];
+  /** Present if the Gateway requests own addresses of nodes: it is served only there. */
+  readonly chosen?: readonly Address[];
 }
 
 /** Sources of the addresses of Gateways. */
@@ -17,6 +19,17 @@ export interface AddressSources {
   readonly assignments: Assignments;
 }
 
+/** An address at which a Gateway is served, instead of at all addresses of the nodes. */
+export interface OwnPlace {
+  readonly address: Address;
+  readonly ofNode?: true;
+}
+
+/** Returns the only addresses at which a Gateway is served. Undefined: all addresses of the nodes. */
+export function listOwnPlaces({ virtual, chosen }: GatewayAddressVerdict): readonly OwnPlace[] | undefined {
+  return virtual?.map((address) => ({ address })) ?? chosen?.map((address) => ({ address, ofNode: true }));
+}
+
 /**
  * Returns the addresses of a Gateway: from pools that admit its namespace, or else those of the nodes. This is the only
  * place that decides, for every data plane and status.
@@ -25,7 +38,11 @@ export function addressesOf({ meta, addresses }: Gateway, sources: AddressSource
   const read = parseGatewayAddresses(addresses);
   if ('refusal' in read) return { addresses: [], refusal: read.refusal };
   const assigned = sources.assignments.claims.get(meta.uid);
-  if (assigned === undefined) return judgeAddresses(addresses, sources.addresses);
+  if (assigned === undefined) {
+    const verdict = judgeAddresses(addresses, sources.addresses);
+    const isChosen = verdict.refusal === undefined && !read.isAny;
+    return isChosen ? { ...verdict, chosen: read.asked } : verdict;
+  }
   const { refusal } = assigned;
   if (refusal !== undefined) return { addresses: [], refusal };
   return { addresses: assigned.addresses.map(({ text }) => text), virtual: assigned.addresses };

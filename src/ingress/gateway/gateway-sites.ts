@@ -11,7 +11,7 @@ import type { ClientCertificate } from './client-certificate.ts';
 import { listClientReferences } from './client-validation.ts';
 import { type DecidedGateways, type DecidedHolder, decideGateways, listHolders } from './decide-gateways.ts';
 import type { Gateway } from './gateway.ts';
-import type { AddressSources } from './gateway-addresses.ts';
+import { type AddressSources, listOwnPlaces } from './gateway-addresses.ts';
 import type { GatewayClass } from './gateway-class.ts';
 import type { SiteDecisions } from './gateway-status.ts';
 import { listShares } from './gateways.ts';
@@ -344,9 +344,7 @@ export class GatewaySites implements SiteDecisions {
 
   *#listListeners(): Iterable<SiteListener> {
     for (const [listener, { holder, decision }] of this.#served) {
-      const { gateway, addresses: verdict } = holder;
-      const isOwn = verdict.virtual !== undefined || gateway.addresses.some(({ value }) => value !== undefined);
-      const addresses = isOwn ? verdict.addresses : [];
+      const addresses = listOwnPlaces(holder.addresses)?.map(({ address }) => address.text) ?? [];
       const { clients } = decision;
       const key = [...addresses, ...(clients === undefined ? [] : Object.values(clients))].join();
       const known = this.#listeners.get(listener);

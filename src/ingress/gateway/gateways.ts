@@ -1,9 +1,9 @@
-import type { Address } from '../../base/model/address.ts';
 import { byAgeAndName } from '../claims/order.ts';
 import type { PortRequest } from '../intent/port-request.ts';
 import type { ServiceShare } from '../intent/service-share.ts';
 import { attachRoute } from './attachment.ts';
 import { decideGateways, type GatewaySettings, listHolders } from './decide-gateways.ts';
+import { listOwnPlaces, type OwnPlace } from './gateway-addresses.ts';
 import type { L4Route } from './l4-route.ts';
 import type { GatewayListener, L4Listener } from './listener.ts';
 import { type ListenerHolder, listenerId } from './listener-holder.ts';
@@ -46,29 +46,25 @@ export class ListenerRequests {
     const sites = objects.ownPorts === undefined ? [] : claimSitePorts(holders, objects.ownPorts);
     const ports = holders.flatMap((holder) =>
       (holder.isServed ? holder.listeners : []).flatMap(({ listener, refusal }): PortRequest[] => {
-        const { virtual } = holder.addresses;
         if (listener === undefined || refusal !== undefined) return [];
         if (listener.protocol !== 'tcp' && listener.protocol !== 'udp') return [];
-        const context = { attached: attached.get(listener), virtual, grants: objects.grants };
+        const own = listOwnPlaces(holder.addresses);
+        const context = { attached: attached.get(listener), own, grants: objects.grants };
         return [this.#make(holder, listener as L4Listener, context)];
       }),
     );
     return [...ports, ...sites];
   }
 
-  #make(
-    { kind, meta }: ListenerHolder,
-    listener: L4Listener,
-    { attached, virtual, grants }: ListenerContext,
-  ): PortRequest {
+  #make({ kind, meta }: ListenerHolder, listener: L4Listener, { attached, own, grants }: ListenerContext): PortRequest {
     const backends = attached === undefined ? [] : listShares(attached, attached.backends, grants);
     const forbidden = backends.map(({ isForbidden }) => isForbidden === true).join();
-    const places = virtual?.map(({ text }) => text).join();
+    const places = own?.map(({ address, ofNode }) => `${address.text} ${ofNode}`).join();
     const known = this.#made.get(listener);
     const isKnown = known?.attached === attached && known?.forbidden === forbidden && known?.places === places;
     if (known !== undefined && isKnown) return known.request;
     const { name, protocol, port } = listener;
-    const ports = virtual?.map((address) => ({ protocol, port, address })) ?? [{ protocol, port }];
+    const ports = own?.map((place) => ({ protocol, port, ...place })) ?? [{ protocol, port }];
     const request: PortRequest = {
       meta: { ...meta, uid: listenerId({ meta }, name) },
       listener: name,
@@ -83,8 +79,8 @@ export class ListenerRequests {
 /** Everything besides its Gateway that a listener's request depends on. */
 interface ListenerContext {
   readonly attached: L4Route | undefined;
-  /** Virtual addresses of the Gateway. */
-  readonly virtual: readonly Address[] | undefined;
+  /** The only addresses of the Gateway. */
+  readonly own: readonly OwnPlace[] | undefined;
   readonly grants: readonly ReferenceGrant[];
 }
 

@@ -1,6 +1,7 @@
 import type { Address } from '../../base/model/address.ts';
 import type { PortRequest } from '../intent/port-request.ts';
 import type { DecidedHolder } from './decide-gateways.ts';
+import { listOwnPlaces, type OwnPlace } from './gateway-addresses.ts';
 import type { L7Listener } from './listener.ts';
 import { isServedListener } from './listener-status.ts';
 
@@ -13,19 +14,22 @@ export interface OwnPorts {
 /** Results of claims of ports by listeners for hosts, by {@link sitePortKey}: the message of a rejection. */
 export type SitePorts = ReadonlyMap<string, string | undefined>;
 
-/** Returns the key of a port: `8080`, or `8080 192.0.2.10` of a virtual address. */
+/** Returns the key of a port: `8080`, or `8080 192.0.2.10` of one address. */
 export function sitePortKey(port: number, address?: Address): string {
   return address === undefined ? `${port}` : `${port} ${address.text}`;
 }
 
 /** Returns the keys of the ports that a listener needs in addition to the router's own. */
 export function listSitePorts(
-  { addresses: { virtual } }: DecidedHolder,
+  { addresses }: DecidedHolder,
   { port, protocol }: L7Listener,
   own: OwnPorts,
-): readonly { readonly key: string; readonly address?: Address }[] {
-  if (virtual !== undefined) return virtual.map((address) => ({ key: sitePortKey(port, address), address }));
-  return port === (protocol === 'http' ? own.http : own.https) ? [] : [{ key: sitePortKey(port) }];
+): readonly ({ readonly key: string } & Partial<OwnPlace>)[] {
+  const isOwn = port === (protocol === 'http' ? own.http : own.https);
+  // The router has its own ports at all addresses of the nodes.
+  if (isOwn && addresses.virtual === undefined) return [];
+  const places = listOwnPlaces(addresses);
+  return places?.map((place) => ({ key: sitePortKey(port, place.address), ...place })) ?? [{ key: sitePortKey(port) }];
 }
 
 /**
@@ -42,7 +46,7 @@ export function claimSitePorts(holders: Iterable<DecidedHolder>, own: OwnPorts):
     for (const decision of decided.listeners) {
       if (!isServedListener(decision)) continue;
       const { name, port } = decision.listener;
-      for (const { key, address } of listSitePorts(decided, decision.listener, own)) {
+      for (const { key, ...place } of listSitePorts(decided, decision.listener, own)) {
         if (claims.has(key)) continue;
         claims.set(key, {
           meta: { ...meta, uid: `${meta.uid}/${name} ${key}` },
@@ -52,7 +56,7 @@ export function claimSitePorts(holders: Iterable<DecidedHolder>, own: OwnPorts):
           demand: {
             ok: true,
             value: {
-              ports: [{ protocol: 'tcp', port, ...(address !== undefined && { address }) }],
+              ports: [{ protocol: 'tcp', port, ...place }],
               limits: {},
               ignored: [],
               backends: [],

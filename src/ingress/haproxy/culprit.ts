@@ -1,5 +1,5 @@
 import { certificateFile } from './command.ts';
-import type { Files } from './files.ts';
+import type { Content, Files } from './files.ts';
 import type { Certificate, HttpState } from './model.ts';
 import type { Refusal } from './sift.ts';
 
@@ -22,11 +22,16 @@ export function readAlerts(output: string): string[] {
 export function accuse(alerts: readonly string[], files: Files, state: HttpState): Map<object, Refusal> {
   const accused = new Map<object, Refusal>();
   let certificates: Map<string, Certificate> | undefined;
+  // Rendering a file of backends takes time, and each may have thousands of alerts.
+  const known = new Map<string, readonly SectionStart[]>();
+  const sectionsOf = (path: string): readonly SectionStart[] => {
+    const sections = known.get(path) ?? listSections(files.get(path));
+    known.set(path, sections);
+    return sections;
+  };
   for (const alert of alerts) {
     const place = /parsing \[[^\]]*?(conf\/30-backends-\d+\.cfg):(\d+)\]/.exec(alert);
-    const content = place === null ? undefined : files.get(place[1] ?? '');
-    const text = typeof content === 'function' ? [...content()].join('') : content;
-    const id = text === undefined ? undefined : sectionAt(text, Number(place?.[2]));
+    const id = sectionsOf(place?.[1] ?? '').findLast(({ line }) => line <= Number(place?.[2]))?.id;
     const backend = id === undefined ? undefined : state.backends.get(id);
     const reason = alert.replace(/^parsing \[[^\]]*\] ?: ?/, '').slice(0, 500);
     if (backend !== undefined) accused.set(backend, { kind: 'backend', name: backend.id, reason });
@@ -41,11 +46,19 @@ export function accuse(alerts: readonly string[], files: Files, state: HttpState
   return accused;
 }
 
-/** Returns the section that contains a line. A spare section has its backend's ID in a comment. */
-function sectionAt(text: string, line: number): string | undefined {
-  const lines = text.split('\n').slice(0, line).reverse();
-  const found = lines.map((each) => /^backend (\S+) from \S+(?: # (\S+))?/.exec(each)).find((each) => each !== null);
-  return found?.[2] ?? found?.[1];
+/** The first line of a section, counted from 1, and the ID of its backend. */
+interface SectionStart {
+  readonly line: number;
+  readonly id: string;
+}
+
+/** Lists the sections of a file in order. A spare section has its backend's ID in a comment. */
+function listSections(content: Content | undefined): readonly SectionStart[] {
+  const text = typeof content === 'function' ? [...content()].join('') : (content ?? '');
+  return text.split('\n').flatMap((each, index): readonly SectionStart[] => {
+    const [, section, id = section] = /^backend (\S+) from \S+(?: # (\S+))?/.exec(each) ?? [];
+    return id === undefined ? [] : [{ line: index + 1, id }];
+  });
 }
 
 /**

@@ -7,7 +7,7 @@ import type { InForce } from './layout.ts';
 import type { Maps } from './maps.ts';
 import type { Certificate, HttpState, Passthrough, Settings, Site } from './model.ts';
 import { placeBackends } from './placement.ts';
-import { authorityFile } from './section.ts';
+import { authorityFile, listLoaded } from './section.ts';
 import { diffEntries, type ReloadCause, type Steps, type Wait } from './steps.ts';
 import { UserIndex } from './user-index.ts';
 
@@ -81,6 +81,7 @@ function planAuthorities(
 ): { readonly inForce: ReadonlyMap<string, string>; readonly known: ReadonlySet<string> } {
   const old = before.state.authorities;
   const changed = changedKeys(old, wanted.authorities);
+  for (const name of findMissing(before, wanted)) changed.add(name);
   if (changed.size === 0) return { inForce: old, known: before.layout.authorities };
   const known = new Set(before.layout.authorities);
   const inForce = new MapDraft(old);
@@ -99,12 +100,29 @@ function planAuthorities(
     inForce.set(name, pem);
     const file = authorityFile(name, pem);
     if (known.has(file)) continue;
+    if (pem.length > room) {
+      wait('size', name);
+      continue;
+    }
     // Certificates that the router presents to servers come with their key.
     const kind = pem.includes(' PRIVATE KEY-----') ? 'load-certificate' : 'load-authority';
     steps.prepare.push({ kind, file, pem, new: true });
     known.add(file);
   }
   return { inForce: isComplete ? wanted.authorities : inForce.finish(), known };
+}
+
+/** Returns the authorities that servers of changed backends need and HAProxy has not loaded. */
+function findMissing({ state, layout }: InForce, wanted: HttpState): readonly string[] {
+  if (wanted.authorities.size === 0) return [];
+  return [...changedKeys(state.backends, wanted.backends)].flatMap((id) => {
+    const backend = wanted.backends.get(id);
+    if (backend === undefined) return [];
+    return [...listLoaded(backend)].filter((name) => {
+      const pem = wanted.authorities.get(name);
+      return pem !== undefined && !layout.authorities.has(authorityFile(name, pem));
+    });
+  });
 }
 
 function planCertificates(

@@ -5,11 +5,13 @@ export const exchangeFile = 'lua/exchange.lua';
 export const mirrorLimits = {
   /** Longest mirrored body in bytes: requests with longer ones are not mirrored. */
   body: 16_384,
-  /** Copies in progress, in each thread of HAProxy: of one tenant, and of all. */
+  /** Copies being recorded or sent, in each thread of HAProxy: of one tenant, and the number that all tenants share. */
   tenant: 32,
   all: 256,
-  /** Seconds that a mirror may take for each step. */
-  patience: 2,
+  /** Milliseconds that a mirror may take until it begins its answer. */
+  patience: 3000,
+  /** Milliseconds that a client may take for a request with a body to be mirrored. */
+  recording: 10_000,
 };
 
 /**
@@ -19,8 +21,11 @@ export const mirrorLimits = {
  * - `txn.deadline`: milliseconds after which an exchange ends at its next byte. Silence is limited by HAProxy's timeout.
  *   An error is the only way of a Lua filter to end a response that has begun; HAProxy prints it.
  * - `txn.mirrors`: `TENANT NUMERATOR/DENOMINATOR;OPTION=SERVER,SERVER …`, servers that get copies of requests as they go
- *   to the server. Options are another host (`host:NAME`), `bodiless`, and `original`: path and query in `txn.original`. The copy is sent by a task of its own after the request has been forwarded, so a mirror neither delays nor
- *   fails a request. Beyond the limits there is no copy.
+ *   to the server. Options are another host (`host:NAME`), `bodiless`, and `original`: path and query in
+ *   `txn.original`. The copy is sent by a task of its own after the request has been forwarded, so a mirror neither
+ *   delays nor fails a request. Beyond the limits there is no copy. A copy has a slot from the headers of the request
+ *   until the mirror answers. Tenants have equal shares of the slots while they use them, and each has at least one, so
+ *   that slow mirrors stop only those of their tenant.
  */
 export const exchangeScript = `-- The filter of sections that mirror requests or limit the duration of exchanges.
 local function now()
@@ -37,9 +42,68 @@ for _, name in ipairs({
   own[name] = true
 end
 
-local all = 0
-local running = {}
+-- Slots by tenant, and the number of tenants with slots.
+local used = {}
+local tenants = 0
+-- Slots with their deadlines. A task checks them while there are any.
+local slots = {}
+local hasJanitor = false
 local turns = {}
+
+-- Returns a slot for one copy, or nil if the tenant uses its share.
+local function reserve(tenant, exchange)
+  local count = used[tenant]
+  if count == nil then
+    count = 0
+    tenants = tenants + 1
+  end
+  local share = math.max(1, ${mirrorLimits.all} // tenants)
+  if count >= math.min(${mirrorLimits.tenant}, share) then return nil end
+  used[tenant] = count + 1
+  local slot = { tenant = tenant, exchange = exchange, ends = now() + ${mirrorLimits.recording} }
+  slots[slot] = true
+  return slot
+end
+
+local function release(slot)
+  if slots[slot] == nil then return end
+  slots[slot] = nil
+  local left = used[slot.tenant] - 1
+  used[slot.tenant] = left > 0 and left or nil
+  if left == 0 then tenants = tenants - 1 end
+end
+
+-- Forgets what was recorded for copies.
+local function drop(exchange)
+  for _, slot in ipairs(exchange.slots or {}) do release(slot) end
+  exchange.slots = nil
+  exchange.lines = nil
+  exchange.parts = nil
+end
+
+-- Ends copies that take too long. The timeouts of sockets measure silence only.
+local function clean()
+  while next(slots) ~= nil do
+    core.msleep(100)
+    local time = now()
+    local late = {}
+    for slot in pairs(slots) do
+      if time > slot.ends then late[#late + 1] = slot end
+    end
+    for _, slot in ipairs(late) do
+      if slot.socket ~= nil then pcall(slot.socket.close, slot.socket) end
+      if slot.exchange ~= nil then drop(slot.exchange) end
+      release(slot)
+    end
+  end
+  hasJanitor = false
+end
+
+local function startJanitor()
+  if hasJanitor then return end
+  hasJanitor = true
+  core.register_task(clean)
+end
 
 local Exchange = { id = "exchange", flags = filter.FLT_CFG_FL_HTX }
 Exchange.__index = Exchange
@@ -76,22 +140,27 @@ local function choose(txn, mirrors)
   return chosen
 end
 
--- Reads what the request asks for. A filter of data costs time, and keeps upgraded connections from being tunnels.
-local function begin(self, txn, message)
-  local deadline = txn:get_var("txn.deadline")
-  if deadline ~= nil then self.ends = now() + deadline end
-  local mirrors = txn:get_var("txn.mirrors")
-  local headers = mirrors and txn.http:req_get_headers()
-  self.targets = mirrors and not headers["upgrade"] and choose(txn, mirrors) or {}
-  if #self.targets == 0 then
-    if deadline == nil then filter.unregister_data_filter(self, message.channel) end
-    return
+-- Begins to record a request for its mirrors.
+local function record(self, txn, mirrors)
+  local headers = txn.http:req_get_headers()
+  local method = txn.f:method()
+  if headers["upgrade"] or method == "CONNECT" then return end
+  local tenant = mirrors:match("^%S+")
+  self.slots = {}
+  for _, target in ipairs(choose(txn, mirrors)) do
+    local slot = reserve(tenant, self)
+    if slot == nil then break end
+    for name, value in pairs(target) do slot[name] = value end
+    self.slots[#self.slots + 1] = slot
   end
-  self.tenant = mirrors:match("^%S+")
-  for _, target in ipairs(self.targets) do
-    local path = target.isOriginal and txn:get_var("txn.original") or txn.f:pathq()
-    local host = target.host or txn.f:req_fhdr("host") or ""
-    target.head = txn.f:method() .. " " .. path .. " HTTP/1.1\\r\\nhost: " .. host .. "\\r\\n"
+  if #self.slots == 0 then return end
+  startJanitor()
+  for _, slot in ipairs(self.slots) do
+    local path = slot.isOriginal and txn:get_var("txn.original") or txn.f:pathq()
+    -- "OPTIONS *" has no path.
+    if path == nil or path == "" then path = "*" end
+    local host = slot.host or txn.f:req_fhdr("host") or ""
+    slot.head = method .. " " .. path .. " HTTP/1.1\\r\\nhost: " .. host .. "\\r\\n"
   end
   local lines = {}
   for name, values in pairs(headers) do
@@ -100,9 +169,19 @@ local function begin(self, txn, message)
     end
   end
   self.hasBody = headers["content-length"] ~= nil or headers["transfer-encoding"] ~= nil
-  self.lines = lines
   self.parts = {}
   self.size = 0
+  self.lines = lines
+end
+
+-- Reads what the request asks for. A filter of data costs time, and keeps upgraded connections from being tunnels.
+local function begin(self, txn, message)
+  local deadline = txn:get_var("txn.deadline")
+  if deadline ~= nil then self.ends = now() + deadline end
+  local mirrors = txn:get_var("txn.mirrors")
+  -- An error here would fail the request.
+  if mirrors and not pcall(record, self, txn, mirrors) then drop(self) end
+  if self.lines == nil and deadline == nil then filter.unregister_data_filter(self, message.channel) end
 end
 
 function Exchange:http_headers(txn, message)
@@ -120,47 +199,45 @@ function Exchange:http_payload(txn, message)
   local data = message:body()
   if data == nil then return end
   self.size = self.size + #data
-  if self.size > ${mirrorLimits.body} then
-    self.lines = nil
-    self.parts = nil
-  else
-    self.parts[#self.parts + 1] = data
-  end
+  if self.size > ${mirrorLimits.body} then drop(self) else self.parts[#self.parts + 1] = data end
 end
 
-local function send(server, text)
-  local socket = core.tcp()
-  socket:settimeout(${mirrorLimits.patience})
-  local host, port = server:match("^(.*):(%d+)$")
-  -- The answer is not read: its first line is enough to know that the request arrived.
-  if socket:connect(host, tonumber(port)) and socket:send(text) then socket:receive("*l") end
-  socket:close()
+local function send(slot, text)
+  local socket = slot.socket
+  local host, port = slot.server:match("^(.*):(%d+)$")
+  -- The answer is not read: its first byte is enough to know that the request arrived.
+  if socket:connect(host, tonumber(port)) and socket:send(text) then socket:receive(1) end
 end
 
-local function copy(server, tenant, text)
-  local count = running[tenant] or 0
-  if count >= ${mirrorLimits.tenant} or all >= ${mirrorLimits.all} then return end
-  running[tenant] = count + 1
-  all = all + 1
+local function copy(slot, text)
+  slot.exchange = nil
+  slot.ends = now() + ${mirrorLimits.patience}
   core.register_task(function()
-    pcall(send, server, text)
-    all = all - 1
-    local left = running[tenant] - 1
-    running[tenant] = left > 0 and left or nil
+    slot.socket = core.tcp()
+    -- Seconds. The janitor comes first.
+    slot.socket:settimeout(${Math.ceil((2 * mirrorLimits.patience) / 1000)})
+    pcall(send, slot, text)
+    pcall(slot.socket.close, slot.socket)
+    release(slot)
   end)
 end
 
 function Exchange:http_end(txn, message)
   if self.lines == nil or message.channel:is_resp() then return end
   local lines = self.lines
-  self.lines = nil
   lines[#lines + 1] = "connection: close\\r\\n"
   local rest = table.concat(lines, "\\r\\n")
   local length = (self.size > 0 or self.hasBody) and "content-length: " .. self.size .. "\\r\\n" or ""
   local whole = rest .. length .. "\\r\\n" .. table.concat(self.parts)
-  for _, target in ipairs(self.targets) do
-    copy(target.server, self.tenant, target.head .. (target.isBodiless and rest .. "\\r\\n" or whole))
-  end
+  local slots = self.slots
+  self.slots = nil
+  for _, slot in ipairs(slots) do copy(slot, slot.head .. (slot.isBodiless and rest .. "\\r\\n" or whole)) end
+  drop(self)
+end
+
+-- The client may have left before its request was complete.
+function Exchange:end_analyze(txn, channel)
+  if self.slots ~= nil and not channel:is_resp() then drop(self) end
 end
 
 core.register_filter("exchange", Exchange, function(class)

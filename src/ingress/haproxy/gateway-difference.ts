@@ -2,7 +2,7 @@ import { changedKeys } from '../../base/model/layered-map.ts';
 import type { Command } from './command.ts';
 import { innerDefault } from './files.ts';
 import { clientEntries, endedNameEntries, hostEntries, placeEntries, tlsNameEntries } from './gateway-entries.ts';
-import { innerFiles, innerName, innerNumbers } from './gateway-names.ts';
+import { innerFiles, innerName, innerNumbers, ownedFile } from './gateway-names.ts';
 import type { InForce } from './layout.ts';
 import type { Maps } from './maps.ts';
 import type { HttpState } from './model.ts';
@@ -60,8 +60,7 @@ export function planInner(
   const { gateways } = wanted;
   if (before.settings.gateways === undefined) return gateways;
   const { owners } = gateways;
-  const waitFor = (file: string, owner: string | undefined) =>
-    wait('size', owner === undefined ? file : `${owner}:${file}`);
+  const waitFor = (file: string, owner: string | undefined) => wait('size', ownedFile(file, owner));
   const defaults = planDefaults(before, wanted, room, steps, (number) =>
     waitFor(innerFiles(number).certificate, owners.get(number)?.defaults),
   );

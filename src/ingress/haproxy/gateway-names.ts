@@ -53,6 +53,11 @@ export function innerName(number: number): string {
 /** Beginning of the names of inner frontends. */
 export const innerPrefix = 'gateway_tls_';
 
+/** Returns the name of a file of an inner frontend in outcomes, which begins with its owner if there is one. */
+export function ownedFile(file: string, owner: string | undefined): string {
+  return owner === undefined ? file : `${owner}:${file}`;
+}
+
 /** Returns the list of certificates of an inner frontend, its default certificate, and its client authorities. */
 export function innerFiles(number: number): {
   readonly list: string;

@@ -1,7 +1,7 @@
 import { needsScript } from './exchange.ts';
 import { listEditedNames } from './header-edits.ts';
 import type { HttpState, Settings, User } from './model.ts';
-import { authorityFile, type ServerLine, spareShapes } from './section.ts';
+import { authorityFile, listLoaded, type ServerLine, spareShapes } from './section.ts';
 import { listUsers } from './users.ts';
 
 /**
@@ -19,7 +19,7 @@ export interface Layout {
   readonly leaving: ReadonlyMap<string, ServerLine>;
   /** Latest use of each spare section that was ever used. */
   readonly tenancies: ReadonlyMap<string, Tenancy>;
-  /** Authority files that HAProxy has loaded, used or not. */
+  /** Authority files that HAProxy has loaded, used or not. Those that no server used at its start are not loaded. */
   readonly authorities: ReadonlySet<string>;
   /** Names of headers for which HAProxy has loaded rules. */
   readonly editedHeaders: ReadonlySet<string>;
@@ -88,11 +88,21 @@ export function freshLayout(state: HttpState, kept: Iterable<string> = []): Layo
     resting: new Map(),
     leaving: new Map(),
     tenancies: new Map(),
-    authorities: new Set([...state.authorities].map(([name, pem]) => authorityFile(name, pem))),
+    authorities: listLoadedFiles(state),
     editedHeaders: new Set([...needed, ...others]),
     users: listUsers(state),
     hasScript: needsScript(state),
   };
+}
+
+/** Returns the authority files that HAProxy loads with the configuration: those that some server refers to. */
+function listLoadedFiles({ authorities, backends }: HttpState): ReadonlySet<string> {
+  const files = new Set<string>();
+  if (authorities.size === 0) return files;
+  for (const backend of backends.values()) {
+    for (const name of listLoaded(backend)) files.add(authorityFile(name, authorities.get(name) ?? ''));
+  }
+  return files;
 }
 
 /**

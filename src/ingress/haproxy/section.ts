@@ -166,6 +166,21 @@ export function listAuthorities({ http, servers }: Backend): readonly string[] {
   return [...names];
 }
 
+/** Returns the names of {@link HttpState.authorities} that the lines of a backend's servers refer to. */
+export function listLoaded({ http, servers }: Backend): ReadonlySet<string> {
+  const names = new Set<string>();
+  const shared = http?.tls?.authority;
+  for (const { tls } of servers) {
+    if (tls === undefined) {
+      if (shared !== undefined) names.add(shared);
+      continue;
+    }
+    names.add(tls.authority);
+    if (tls.certificate !== undefined) names.add(tls.certificate);
+  }
+  return names;
+}
+
 /**
  * Returns the file of a named authority as HAProxy refers to it. New content is another file: 2.6 does not pass new
  * content to servers without a certificate of their own, although `commit ssl ca-file` reports success.

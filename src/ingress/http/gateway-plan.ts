@@ -46,4 +46,6 @@ export interface ListenerVerdict {
   /** Reason of a rejection. */
   readonly reason?: string;
   readonly message?: string;
+  /** Names of its certificates and client authorities among pending changes. */
+  readonly needs?: readonly string[];
 }

@@ -1,6 +1,7 @@
 import { isDeepStrictEqual } from 'node:util';
 import { MapDraft } from '../../base/model/layered-map.ts';
 import { byAge } from '../claims/order.ts';
+import { innerFiles, ownedFile } from '../haproxy/gateway-names.ts';
 import type { Certificate } from '../haproxy/model.ts';
 import type { ClientAuthorities, Gateways, InnerOwners, TlsName, VirtualHost } from '../haproxy/rule.ts';
 import type { ListenerId, SiteListener } from '../intent/listener.ts';
@@ -216,6 +217,7 @@ export class GatewayPlanner {
     const usual = new Map<string, number>();
     const clients = new Map<number, ClientAuthorities>();
     const owners = new Map<number, InnerOwners>();
+    const needs = new Map<ListenerId, readonly string[]>();
     for (const scope of places.flatMap(listScopes)) {
       const { place, key, kind } = scope;
       const inner = slots.inner.get(key);
@@ -231,6 +233,8 @@ export class GatewayPlanner {
         ...(found.usual !== undefined && { defaults: found.usual.owner }),
         ...(listener !== undefined && { clients: listener.owner.meta.namespace }),
       });
+      const verified = pem === undefined ? [] : [ownedFile(innerFiles(inner).authorities, owners.get(inner)?.clients)];
+      for (const { id } of scope.listeners.values()) needs.set(id, [...(found.names.get(id) ?? []), ...verified]);
     }
     const endedNames = places.flatMap((place) => listEndedNames(place, (one) => this.#listPassed(one)));
     const tlsNames = places
@@ -259,7 +263,10 @@ export class GatewayPlanner {
       clients,
       owners,
     };
-    const listeners = [...this.#listeners.values()].map((one) => this.#judgeListener(one, slots));
+    const listeners = [...this.#listeners.values()].map((one): ListenerVerdict => {
+      const needed = needs.get(one.id);
+      return { ...this.#judgeListener(one, slots), ...(needed !== undefined && { needs: needed }) };
+    });
     const { served, refused, backends, authorities } = this.#outcomes.list();
     let lists: Pick<GatewayPlan, 'served' | 'refused'> | undefined;
     // On demand: only reports need the lists.

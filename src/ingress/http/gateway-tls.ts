@@ -40,6 +40,8 @@ export function checkListener(
 /** Certificates of a place. */
 export interface PlaceCertificates {
   readonly certificates: readonly Certificate[];
+  /** Names of the certificates of each listener. */
+  readonly names: ReadonlyMap<ListenerId, readonly string[]>;
   /** Default certificate, for names that no certificate contains, and the namespace of its listener. Absent: the router's. */
   readonly usual?: { readonly pem: string; readonly owner: string };
 }
@@ -59,6 +61,7 @@ export function listCertificates(
 ): PlaceCertificates {
   const taken = new Set<string>();
   const certificates: Certificate[] = [];
+  const names = new Map<ListenerId, readonly string[]>();
   let usual: PlaceCertificates['usual'];
   const listeners = [...scope.listeners].sort(([one], [other]) => bySpecificity(one, other));
   for (const [pattern, { id, owner }] of listeners) {
@@ -74,9 +77,10 @@ export function listCertificates(
       const digest = fingerprint.replaceAll(':', '').slice(0, 16);
       const name = `${namespace}:inner-${inner}:${id.replaceAll('/', ':')}:${index}:${digest}`;
       certificates.push({ name, pem, hosts, http2, inner });
+      names.set(id, [...(names.get(id) ?? []), name]);
     }
   }
-  return { certificates, ...(usual !== undefined && { usual }) };
+  return { certificates, names, ...(usual !== undefined && { usual }) };
 }
 
 /** Returns the host names in a certificate that HAProxy can select by. */

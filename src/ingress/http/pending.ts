@@ -1,4 +1,6 @@
 import type { Pending } from '../haproxy/report.ts';
+import { notApplied, type Verdict } from '../intent/plane.ts';
+import type { ListenerVerdict } from './gateway-plan.ts';
 import type { ServedSite } from './served-site.ts';
 
 const causes: Readonly<Record<Pending['cause'], string>> = {
@@ -14,8 +16,23 @@ export function findPending(
   pending: ReadonlyMap<string, Pending>,
 ): Pending | undefined {
   if (pending.size === 0) return undefined;
-  const names = [...backends.map(({ id }) => id), request.owner.label, ...authorities.keys()];
+  return findOne([...backends.map(({ id }) => id), request.owner.label, ...authorities.keys()], pending);
+}
+
+function findOne(names: readonly string[], pending: ReadonlyMap<string, Pending>): Pending | undefined {
   return names.map((name) => pending.get(name)).find((one) => one !== undefined);
+}
+
+/** Returns the part of a verdict about the pending certificates or client authorities of a listener. */
+export function describePendingListener(
+  { needs = [] }: ListenerVerdict,
+  pending: ReadonlyMap<string, Pending>,
+): Pick<Verdict, 'pending' | 'reason' | 'message'> | undefined {
+  if (pending.size === 0) return undefined;
+  const found = findOne(needs, pending);
+  if (found === undefined) return undefined;
+  if (found.cause !== 'budget') return { pending: { what: 'all' } };
+  return { reason: notApplied, message: `a certificate is not in force yet: ${causes.budget}` };
 }
 
 /** Representation of a pending change in claims and statuses. */

@@ -9,7 +9,7 @@ import type { SiteDemand, SiteRequest } from '../intent/site-request.ts';
 import type { DesiredSites } from './desired.ts';
 import type { ListenerVerdict } from './gateway-plan.ts';
 import { requestPattern } from './gateway-rules.ts';
-import { describePending, findPending } from './pending.ts';
+import { describePending, describePendingListener, findPending } from './pending.ts';
 import type { ServedSite } from './served-site.ts';
 
 /** Creates the verdicts of requests. An unchanged request reuses the previous object. */
@@ -45,7 +45,11 @@ export class VerdictWriter {
           ignored: one.demand.ignored,
         })),
       ),
-      ...gateway.listeners.map((one) => this.#remember(one, () => describeListener(one))),
+      ...gateway.listeners.map((one) => {
+        const verdict = this.#remember(one, () => describeListener(one));
+        const waits = verdict.reason === undefined ? describePendingListener(one, pending) : undefined;
+        return waits === undefined ? verdict : { ...verdict, ...waits };
+      }),
       ...[...refused, ...gateway.refused].map((one) =>
         this.#remember(one, () => ({
           ...describeRequest(one.request),

@@ -54,6 +54,8 @@ export interface AskedPort {
   readonly port: number;
   /** The address at which the port is served. Absent: the addresses of the nodes. */
   readonly address?: Address;
+  /** The address is one of a node's own. Absent: a virtual one, all of whose ports belong to its owner. */
+  readonly ofNode?: true;
 }
 
 /** How connections are distributed over endpoints. */

@@ -23,8 +23,10 @@ export interface NodeView {
   readonly translated?: PortClaimant;
   /** Keys of dead endpoints. A new set after every change. */
   readonly dead: ReadonlySet<string>;
-  /** Addresses of the node for Gateways. A new list after every change. */
+  /** Addresses of all ingress nodes for Gateways. A new list after every change. */
   readonly addresses?: readonly string[];
+  /** Those of this node. A new list after every change. */
+  readonly ownAddresses?: readonly string[];
 }
 
 /** The last result, with the data that decides whether it is still valid. */
@@ -63,6 +65,7 @@ export class DesiredPorts {
   #listeners: ReadonlySet<string> | undefined;
   #translated: PortClaimant | undefined;
   #addresses: readonly string[] | undefined;
+  #ownAddresses: readonly string[] | undefined;
   readonly #book: AddressBook | undefined;
   #assignments: Assignments = noAssignments;
 
@@ -114,6 +117,7 @@ export class DesiredPorts {
       view.listeners !== this.#listeners ||
       view.translated !== this.#translated ||
       view.addresses !== this.#addresses ||
+      view.ownAddresses !== this.#ownAddresses ||
       changes.has(
         'Route',
         'Namespace',
@@ -149,10 +153,11 @@ export class DesiredPorts {
   }
 
   #decide(view: NodeView): PortAdmissions {
-    const { listeners, held, translated, addresses = [] } = view;
+    const { listeners, held, translated, addresses = [], ownAddresses } = view;
     this.#listeners = listeners;
     this.#translated = translated;
     this.#addresses = view.addresses;
+    this.#ownAddresses = view.ownAddresses;
     const { policy } = this.#settings;
     const inventory = this.#inventory;
     const labelsOf = (namespace: string) => inventory.labelsOf(namespace);
@@ -175,6 +180,7 @@ export class DesiredPorts {
       listeners,
       ...(held !== undefined && { held }),
       ...(translated !== undefined && { translated }),
+      ...(ownAddresses !== undefined && { ownAddresses: new Set(ownAddresses) }),
     });
   }
 

@@ -36,6 +36,11 @@ export class GatewayAddresses {
     return this.#current;
   }
 
+  /** Addresses of this node at the last {@link refresh}. A new list after every change. */
+  get own(): readonly string[] {
+    return this.#own;
+  }
+
   /** @param onChange called when {@link refresh} would return another list */
   start(onChange: () => void): void {
     this.#parts.roster?.start(() => {
@@ -48,7 +53,8 @@ export class GatewayAddresses {
 
   /** Reads the addresses of this node again, because they may change. */
   refresh(): readonly string[] {
-    this.#own = this.#readOwn();
+    const own = this.#readOwn();
+    if (own.join() !== this.#own.join()) this.#own = own;
     const { roster, node } = this.#parts;
     const next = mergeNodeAddresses(new Map([...(roster?.others ?? []), [node, this.#own]]));
     if (next.join() !== this.#current.join()) this.#current = next;

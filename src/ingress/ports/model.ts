@@ -22,10 +22,13 @@ export interface IngressPort {
   readonly protocol: Protocol;
   readonly port: number;
   /**
-   * The virtual address at which the port is served, in {@link IngressRules.virtual}. Absent: the addresses of the
-   * node. Such a port has neither limits of clients nor an allow-list, because no source requests them for an address.
+   * The address at which the port is served: a virtual one, in {@link IngressRules.virtual}, or one of
+   * {@link IngressRules.placed}. Absent: the addresses of the node. Such a port has neither limits of clients nor an
+   * allow-list, because no source requests them for an address.
    */
   readonly address?: Address;
+  /** The address is one of a node's own. Absent: a virtual one. */
+  readonly ofNode?: true;
   /** Of one or both families. Empty: new connections are rejected. */
   readonly endpoints: readonly WeightedEndpoint[];
   /** Share of new connections of a family that are rejected, on the scale of the endpoints' weights. */
@@ -53,6 +56,11 @@ export interface IngressRules {
    * no others. Absent: none. The same list until it changes.
    */
   readonly virtual?: readonly AddressRange[];
+  /**
+   * Own addresses of nodes, of this one or others, with ports that are served only there. Other ports are served there
+   * as at the other addresses. Absent: none.
+   */
+  readonly placed?: readonly Address[];
 }
 
 /** Whether a node forwards packets, by family. */

@@ -102,6 +102,8 @@ export class PortPlane implements DataPlane {
   #waiting = 0;
   readonly #addresses: GatewayAddresses;
   #hasNewAddresses = false;
+  /** Own addresses of nodes in the last decision with ports of their own. */
+  #placed: { readonly of: PortAdmissions; readonly addresses: readonly Address[] } | undefined;
   /** Virtual addresses of the last rules. */
   #assignments: Assignments | undefined;
   readonly #lost = new LostPorts();
@@ -281,7 +283,15 @@ export class PortPlane implements DataPlane {
     this.#desired = desired;
     const { reserved: virtual, router } = this.#desiredPorts.assignments;
     const addresses = this.#settings.addresses && [...this.#settings.addresses, ...router];
-    const rules = { name, ...(addresses !== undefined && { addresses }), ...(virtual.length > 0 && { virtual }) };
+    const { admissions } = desired;
+    if (this.#placed?.of !== admissions) this.#placed = { of: admissions, addresses: listPlaced(admissions) };
+    const placed = this.#placed.addresses;
+    const rules = {
+      name,
+      ...(addresses !== undefined && { addresses }),
+      ...(virtual.length > 0 && { virtual }),
+      ...(placed.length > 0 && { placed }),
+    };
     const isFrameNew = this.#assignments !== this.#desiredPorts.assignments;
     if (isFrameNew) this.#host?.requestSyncs();
     const inForce = this.#applied.ports;
@@ -316,6 +326,7 @@ export class PortPlane implements DataPlane {
       translated: this.#node.translations.current,
       dead: this.#health.dead,
       addresses: this.#addresses.current,
+      ownAddresses: this.#addresses.own,
     });
   }
 
@@ -437,6 +448,16 @@ export class PortPlane implements DataPlane {
     this.#health.watch(targets);
     this.#parts.metrics.deadEndpoints.set(this.#health.dead.size);
   }
+}
+
+/** Returns the own addresses of nodes with ports that are served only there. */
+function listPlaced({ admitted }: PortAdmissions): readonly Address[] {
+  const placed = new Map<string, Address>();
+  for (const { demand, request } of admitted) {
+    if (request.listener === undefined || request.isClaim === true) continue;
+    for (const { address, ofNode } of demand.ports) if (ofNode && address) placed.set(address.text, address);
+  }
+  return [...placed.values()].sort((one, other) => (one.text < other.text ? -1 : 1));
 }
 
 function isClaim({ request }: { readonly request: PortRequest }): boolean {

@@ -107,8 +107,19 @@ export function pollReadable(fds: readonly number[]): readonly number[] {
     view.setInt32(i * 8, fd, littleEndian);
     view.setInt16(i * 8 + 4, pollIn, littleEndian);
   }
-  if (fds.length === 0 || call('poll', bytes, fds.length, 0) === 0) return [];
+  if (fds.length === 0 || poll(bytes, fds.length) === 0) return [];
   return fds.filter((_, i) => view.getInt16(i * 8 + 6, littleEndian) !== 0);
+}
+
+/** Calls poll(2) again when a signal arrives meanwhile, such as that of a child process that has exited. */
+function poll(bytes: Uint8Array, count: number): number {
+  for (;;) {
+    try {
+      return call('poll', bytes, count, 0);
+    } catch (error) {
+      if (codeOf(error) !== 'EINTR') throw error;
+    }
+  }
 }
 
 /** An instruction of the classic BPF machine (`struct sock_filter`). */

@@ -7,7 +7,7 @@ import { type Protocol, protocolNumbers } from '../../../base/model/redirect.ts'
 import type { IngressPort, WeightedEndpoint } from '../model.ts';
 import { numberKeyOf } from '../port-number-key.ts';
 import { ingressMark, ingressMarkMask } from '../rules/marks.ts';
-import { judgeConnections, placePort } from '../rules/stale.ts';
+import { judgeConnections, openPortFinder } from '../rules/stale.ts';
 
 const protocolsByNumber = new Map<number, Protocol>(
   Object.entries(protocolNumbers).map(([name, number]) => [number, name as Protocol]),
@@ -107,11 +107,9 @@ export class ConntrackCleanup {
    * client that keeps sending keeps such an entry alive.
    */
   async #forgetUntranslated(ports: readonly IngressPort[], virtual: readonly AddressRange[]): Promise<void> {
-    const served = new Set(
-      ports
-        .filter(({ protocol, endpoints }) => protocol !== 'tcp' && endpoints.some(isActive))
-        .map((port) => `${numberKeyOf(port)}`),
-    );
+    const active = ports.filter(({ protocol, endpoints }) => protocol !== 'tcp' && endpoints.some(isActive));
+    const served = new Set(active.map((port) => `${numberKeyOf(port)}`));
+    const findPort = openPortFinder(new Map(active.map((port) => [numberKeyOf(port), port])), virtual);
     const opened = served.difference(this.#served);
     if (opened.size > 0) {
       const own = new Set(listAddresses(this.#route).map(({ prefix }) => prefix.address.text));
@@ -121,8 +119,13 @@ export class ConntrackCleanup {
         for (const connection of list) {
           const protocol = protocolsByNumber.get(connection.protocol);
           if (protocol === undefined) continue;
-          const port = placePort({ protocol, port: connection.destinationPort }, connection.destination, virtual);
-          if (opened.has(`${numberKeyOf(port)}`) && !connection.translated && own.has(connection.destination.text))
+          const port = findPort({ protocol, port: connection.destinationPort }, connection.destination);
+          if (
+            port !== undefined &&
+            opened.has(`${numberKeyOf(port)}`) &&
+            !connection.translated &&
+            own.has(connection.destination.text)
+          )
             doomed.push(connection);
         }
       }

@@ -11,10 +11,12 @@ import type { Forwarding, IngressPort, IngressRules } from '../model.ts';
 import { families } from '../rules/families.ts';
 import {
   extendTable,
+  hasPlaced,
+  hasPlaces,
   hasVirtual,
   ingressTableName,
   renewTable,
-  replaceVirtual,
+  replacePlaces,
   type Side,
   sides,
 } from '../rules/frame.ts';
@@ -42,8 +44,9 @@ interface Installed {
   readonly table: IngressTable;
   readonly side: Side;
   readonly addresses: IngressRules['addresses'];
-  /** Virtual addresses in the tables. */
+  /** Addresses in the tables with ports of their own. */
   readonly virtual: IngressRules['virtual'];
+  readonly placed: IngressRules['placed'];
   readonly ports: readonly IngressPort[];
   readonly state: StateTable;
 }
@@ -77,7 +80,7 @@ export class NftablesIngress {
     if (installed === undefined || !hasSameFrame(installed, rules)) {
       this.#installed = this.#install(rules, installed?.side);
     } else {
-      this.#replaceVirtual(installed, rules);
+      this.#replacePlaces(installed, rules);
       const { structure, gone, come, isEmpty, isTooLarge } = installed.table.update(rules.ports);
       if (isTooLarge) {
         this.#installed = this.#install(rules, installed.side);
@@ -88,7 +91,7 @@ export class NftablesIngress {
       // Limits are installed before the port that they apply to.
       this.#change(stateTableName(this.#settings.name), limits.gone, limits.come);
       if (!isEmpty) this.#change(ingressTableName(this.#settings.name, installed.side), gone, come);
-      this.#installed = { ...installed, virtual: rules.virtual, ports: rules.ports };
+      this.#installed = { ...installed, virtual: rules.virtual, placed: rules.placed, ports: rules.ports };
       this.#updateBridges();
     }
   }
@@ -98,7 +101,7 @@ export class NftablesIngress {
     const { name } = this.#settings;
     if (this.#installed === undefined) return new Map();
     const ports = ingressTableName(name, this.#installed.side);
-    return readTraffic({ ports, state: stateTableName(name), hasVirtual: hasVirtual(this.#installed) });
+    return readTraffic({ ports, state: stateTableName(name), hasPlaces: hasPlaces(this.#installed) });
   }
 
   /**
@@ -187,11 +190,12 @@ export class NftablesIngress {
     this.#conntrack = undefined;
   }
 
-  /** Pools of virtual addresses change rarely, so this starts `nft`. */
-  #replaceVirtual({ side, virtual }: Installed, rules: IngressRules): void {
-    if (virtual === rules.virtual || writeRanges(virtual) === writeRanges(rules.virtual)) return;
+  /** Pools of virtual addresses, and requests for own addresses of nodes, change rarely, so this starts `nft`. */
+  #replacePlaces({ side, virtual, placed }: Installed, rules: IngressRules): void {
+    const isSame = virtual === rules.virtual || writeRanges(virtual) === writeRanges(rules.virtual);
+    if (isSame && isSameList(placed, rules.placed)) return;
     const state = `inet ${stateTableName(this.#settings.name)}`;
-    runNft(['-f', '-'], replaceVirtual(this.#nameOf(side), rules) + replaceVirtual(state, rules));
+    runNft(['-f', '-'], replacePlaces(this.#nameOf(side), rules) + replacePlaces(state, rules));
   }
 
   #tidy(table: IngressTable): void {
@@ -260,7 +264,8 @@ export class NftablesIngress {
       runNft(['-f', '-'], removeTable(this.#nameOf(side)));
       throw error;
     }
-    return { table, side, addresses: rules.addresses, virtual: rules.virtual, ports: rules.ports, state };
+    const { addresses, virtual, placed, ports } = rules;
+    return { table, side, addresses, virtual, placed, ports, state };
   }
 
   /** Takes over the table of counters and limits, or creates it if none is compatible. */
@@ -330,9 +335,10 @@ function asKernelError(action: string, error: unknown): KernelError {
   return new KernelError(kind, `Cannot ${action}: ${(error as Error).message}`, { cause: error });
 }
 
-/** Returns whether tables need no other rules than for ports: the same addresses, and virtual ones as before or not. */
-function hasSameFrame(one: Pick<Installed, 'addresses' | 'virtual'>, other: IngressRules): boolean {
-  return isSameList(one.addresses, other.addresses) && hasVirtual(one) === hasVirtual(other);
+/** Returns whether tables need no other rules than for ports: the same addresses, and the same rules about addresses. */
+function hasSameFrame(one: Pick<Installed, 'addresses' | 'virtual' | 'placed'>, other: IngressRules): boolean {
+  const hasSamePlaces = hasVirtual(one) === hasVirtual(other) && hasPlaced(one) === hasPlaced(other);
+  return hasSamePlaces && isSameList(one.addresses, other.addresses);
 }
 
 function writeRanges(virtual: IngressRules['virtual']): string | undefined {

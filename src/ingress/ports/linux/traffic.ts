@@ -23,8 +23,8 @@ interface Counted {
 export async function readTraffic(tables: {
   readonly ports: string;
   readonly state: string;
-  /** Whether they serve virtual addresses. */
-  readonly hasVirtual: boolean;
+  /** Whether they serve ports at single addresses. */
+  readonly hasPlaces: boolean;
 }): Promise<ReadonlyMap<string, PortTraffic>> {
   const nft = findTool('nft');
   if (nft === undefined) throw new Error('Cannot read counters: nft is not installed');
@@ -43,9 +43,9 @@ export async function readTraffic(tables: {
     traffic.set(key, known);
     return known;
   };
-  // Ports of virtual addresses have sets of their own, whose keys contain the address.
+  // Ports at single addresses have sets of their own, whose keys contain the address.
   const readAll = async (table: string, set: string, hasOwn: boolean): Promise<readonly Counted[]> => {
-    const own = tables.hasVirtual && hasOwn ? families.map((family) => `${set}${family}${atSuffix}`) : [];
+    const own = tables.hasPlaces && hasOwn ? families.map((family) => `${set}${family}${atSuffix}`) : [];
     return (await Promise.all([set, ...own].map((name) => read(table, name)))).flat();
   };
   const [connections, received, sent, limited] = await Promise.all(

@@ -15,7 +15,7 @@ export function ingressTableName(agent: string, side: Side): string {
 }
 
 /** The part of an agent's rules that does not depend on the open ports. */
-export type FrameRules = Pick<IngressRules, 'name' | 'addresses' | 'virtual'>;
+export type FrameRules = Pick<IngressRules, 'name' | 'addresses' | 'virtual' | 'placed'>;
 
 /** Renders a match for the packets that an agent serves: those to the node's own addresses, or to some of them. */
 export function writeServed({ addresses }: FrameRules, family: Family): string {
@@ -39,21 +39,42 @@ export function hasVirtual({ virtual }: { readonly virtual?: IngressRules['virtu
   return virtual !== undefined && virtual.length > 0;
 }
 
-/** Returns the sets of virtual addresses. */
-export function compileVirtual(rules: FrameRules): ReadonlyMap<string, NftCollection> {
-  if (!hasVirtual(rules)) return new Map();
-  return new Map(
-    families.map((family): [string, NftCollection] => {
-      const ranges = (rules.virtual ?? []).filter((one) => one.family === family).map(formatRange);
-      const elements = new Map(ranges.map((range) => [range, ''] as const));
-      return [`virtual${family}`, { kind: 'set', head: [`type ipv${family}_addr`, 'flags interval'], elements }];
-    }),
-  );
+/** Single addresses with ports of their own. Without them, packets pass no rule about addresses. */
+interface Places {
+  readonly virtual?: IngressRules['virtual'] | undefined;
+  readonly placed?: IngressRules['placed'] | undefined;
 }
 
-/** Renders for `nft -f -`: replaces the virtual addresses of a table. */
-export function replaceVirtual(table: string, rules: FrameRules): string {
-  return Array.from(compileVirtual(rules), ([name, { elements }]) =>
+/** Returns whether the rules serve ports at own addresses of nodes. */
+export function hasPlaced({ placed }: Places): boolean {
+  return placed !== undefined && placed.length > 0;
+}
+
+/** Returns whether the rules serve ports at single addresses. */
+export function hasPlaces(rules: Places): boolean {
+  return hasVirtual(rules) || hasPlaced(rules);
+}
+
+/** Returns the sets of virtual addresses, and of own addresses of nodes with ports of their own. */
+export function compilePlaces(rules: FrameRules): ReadonlyMap<string, NftCollection> {
+  const sets = new Map<string, NftCollection>();
+  for (const family of families) {
+    const add = (name: string, texts: readonly string[], ...flags: readonly string[]): void => {
+      const elements = new Map(texts.map((text) => [text, ''] as const));
+      sets.set(`${name}${family}`, { kind: 'set', head: [`type ipv${family}_addr`, ...flags], elements });
+    };
+    const { virtual = [], placed = [] } = rules;
+    const ranges = virtual.filter((one) => one.family === family).map(formatRange);
+    if (hasVirtual(rules)) add('virtual', ranges, 'flags interval');
+    const own = placed.filter((one) => one.family === family).map(({ text }) => text);
+    if (hasPlaced(rules)) add('placed', own);
+  }
+  return sets;
+}
+
+/** Renders for `nft -f -`: replaces the addresses of a table with ports of their own. */
+export function replacePlaces(table: string, rules: FrameRules): string {
+  return Array.from(compilePlaces(rules), ([name, { elements }]) =>
     [
       `flush set ${table} ${name}\n`,
       elements.size === 0 ? '' : `add element ${table} ${name} { ${[...elements.keys()].join(', ')} }\n`,
@@ -70,12 +91,21 @@ export function judgeVirtual(rules: FrameRules, verdict: string, match = ''): re
   return families.map((family) => `${match}${wordOf(family)} daddr @virtual${family} ${verdict}`);
 }
 
-/** Renders a match of the packets to a virtual address that this node holds, in one family. */
+/**
+ * Returns a rule for each family that applies a chain to packets to own addresses of nodes with ports of their own.
+ * Afterwards, the rules for all addresses apply.
+ */
+export function visitPlaced(rules: FrameRules, chain: string, match = ''): readonly string[] {
+  if (!hasPlaced(rules)) return [];
+  return families.map((family) => `${match}${wordOf(family)} daddr @placed${family} jump ${chain}`);
+}
+
+/** Renders a match of the packets to an address that this node has, in one family. */
 export function writeHeld(family: Family): string {
   return `meta nfproto ipv${family} fib daddr type local`;
 }
 
-/** The key of a port of a virtual address in the rules. */
+/** The key of a port at an address in the rules. */
 export function writeAtKey(family: Family): string {
   return `meta l4proto . th dport . ${wordOf(family)} daddr`;
 }
@@ -84,7 +114,7 @@ function wordOf(family: Family): 'ip' | 'ip6' {
   return family === 4 ? 'ip' : 'ip6';
 }
 
-/** A set with a counter per protocol, port and virtual address. */
+/** A set with a counter per protocol, port and address. */
 export function countingSetAt(family: Family): NftCollection {
   const head = [`type inet_proto . inet_service . ipv${family}_addr`, 'size 65535', 'flags dynamic', 'counter'];
   return { kind: 'set', head, elements: new Map() };
@@ -141,13 +171,13 @@ export function compileFrame(rules: FrameRules, side: Side): NftDocument {
     declare(`hairpin${family}`, 'set', `type ${address} . ${address}`);
     // Bridges whose frames bypass the rules: replies that stay on one would bypass the node.
     declare(`bridged${family}`, 'set', 'type ifname . ifname');
-    if (!hasVirtual(rules)) continue;
+    if (!hasPlaces(rules)) continue;
     const key = `inet_proto . inet_service . ${address}`;
     declare(`ports${family}${atSuffix}`, 'map', `type ${key} : verdict`);
     declare(`refused${family}${atSuffix}`, 'set', `type ${key}`);
     collections.set(`unserved${family}${atSuffix}`, countingSetAt(family));
   }
-  for (const [one, collection] of compileVirtual(rules)) collections.set(one, collection);
+  for (const [one, collection] of compilePlaces(rules)) collections.set(one, collection);
   for (const [one, collection] of compileServed(rules)) collections.set(one, collection);
   collections.set('alive', aliveSet);
   declare('guarded', 'set', 'type inet_proto . inet_service');
@@ -160,12 +190,12 @@ export function compileFrame(rules: FrameRules, side: Side): NftDocument {
     collections,
     chains: new Map([
       ['refuse', { rules: ['meta l4proto tcp reject with tcp reset', 'reject with icmpx port-unreachable'] }],
-      ...(hasVirtual(rules) ? [['virtual-refused', { rules: listVirtualRefusals() }] as const] : []),
+      ...(hasPlaces(rules) ? [['place-refused', { rules: listPlaceRefusals() }] as const] : []),
     ]),
   };
 }
 
-function listVirtualRefusals(): readonly string[] {
+function listPlaceRefusals(): readonly string[] {
   return families.map((family) => {
     const key = writeAtKey(family);
     const [refused, unserved] = ['refused', 'unserved'].map((name) => `${name}${family}${atSuffix}`);
@@ -188,21 +218,23 @@ export function compileBases(rules: FrameRules): ReadonlyMap<string, NftChain> {
   });
   // Last, because the chain of a list gives the final verdict.
   guard.push(...each((family) => [`${writeServed(rules, family)} ${port} vmap @lists`]));
-  const virtualFirst = judgeVirtual(rules, 'goto virtual-refused');
+  const placesFirst = [...judgeVirtual(rules, 'goto place-refused'), ...visitPlaced(rules, 'place-refused')];
   // Ends this table's part only: rules of other programs, such as kube-proxy's, still see the packet.
   const passVirtual = judgeVirtual(rules, 'accept');
-  const openVirtual = hasVirtual(rules)
-    ? each((family, word) => [
-        `${word} daddr @virtual${family} ${writeHeld(family)} ${writeAtKey(family)} vmap @ports${family}${atSuffix}`,
-      ])
-    : [];
+  const openAt = (set: string): string[] =>
+    each((family, word) => [
+      `${word} daddr @${set}${family} ${writeHeld(family)} ${writeAtKey(family)} vmap @ports${family}${atSuffix}`,
+    ]);
+  const openVirtual = hasVirtual(rules) ? openAt('virtual') : [];
+  // After the rules of other programs, as for the other ports of the node.
+  const openPlaced = hasPlaced(rules) ? openAt('placed') : [];
   return new Map([
     // After the kernel's connection lookup, before NAT.
     [
       'filter-prerouting',
       {
         base: 'type filter hook prerouting priority -110',
-        rules: ['ct state != new accept', requireAgent, ...virtualFirst, ...guard],
+        rules: ['ct state != new accept', requireAgent, ...placesFirst, ...guard],
       },
     ],
     ...(openVirtual.length === 0
@@ -215,21 +247,21 @@ export function compileBases(rules: FrameRules): ReadonlyMap<string, NftChain> {
         ]),
     [
       'nat-prerouting',
-      { base: 'type nat hook prerouting priority -100', rules: [requireAgent, ...passVirtual, ...open] },
+      { base: 'type nat hook prerouting priority -100', rules: [requireAgent, ...passVirtual, ...openPlaced, ...open] },
     ],
     // Allow-lists also apply to the node's own connections to its own addresses.
     [
       'filter-output',
       {
         base: 'type filter hook output priority -110',
-        rules: ['ct state != new accept', requireAgent, ...passLoopback, ...virtualFirst, ...guard],
+        rules: ['ct state != new accept', requireAgent, ...passLoopback, ...placesFirst, ...guard],
       },
     ],
     [
       'nat-output',
       {
         base: 'type nat hook output priority -100',
-        rules: [requireAgent, ...passLoopback, ...passVirtual, ...open],
+        rules: [requireAgent, ...passLoopback, ...passVirtual, ...openPlaced, ...open],
       },
     ],
     [

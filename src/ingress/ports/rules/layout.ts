@@ -6,7 +6,7 @@ import { describeClients } from './client-list.ts';
 import { atSuffix, families } from './families.ts';
 import { listFields, type Targets } from './groups.ts';
 import { writeMark } from './marks.ts';
-import { assignSlots, interleave } from './slots.ts';
+import { assignSlots, interleave, type Slot } from './slots.ts';
 
 /** A fixed seed, identical on every node, so that a client gets the same endpoint through each of them. */
 const hashSeed = '0x65677265';
@@ -100,7 +100,7 @@ export function* listOwnElements({ port, targets, context }: PortLayout): Genera
       yield { collection: `refused${family}${suffix}`, key };
       continue;
     }
-    const value = { goto: chainName(port, family, slots.length, context, map) };
+    const value = { goto: chainName(port, family, sizeOf(slots), context, map) };
     yield { collection: `ports${family}${suffix}`, key, value };
     if (map !== undefined) continue;
     const collection = targetMap(port, family);
@@ -156,12 +156,13 @@ export function* listShared({ port, targets, context }: PortLayout): Generator<[
     const collection = emptyMap(`typeof ${key} : ${word} daddr . ${port.protocol} dport`);
     const thing = { kind: 'collection', name, collection } as const;
     yield [`collection ${name}`, map === undefined ? { ...thing, holdsTargets: true } : thing];
-    const chain = describeChain(port, family, slots.length, context, map);
+    const size = sizeOf(slots);
+    const chain = describeChain(port, family, size, context, map);
     // Sizes of `source` change rarely and by large steps; a chain for round robin belongs to one port.
     const isAlone = map !== undefined || isBySource(port, slots.length) || (context.hasTurns && slots.length > 1);
-    const near = isAlone ? [] : [slots.length - 1, slots.length + 1].filter((size) => size > 0);
-    const neighbours = near.map((size) =>
-      describeChain(port, family, size, { ...context, hasTurns: false }, undefined),
+    const near = isAlone ? [] : [slots.length - 1, slots.length + 1].filter((count) => count > 0);
+    const neighbours = near.map((count) =>
+      describeChain(port, family, { ...size, count }, { ...context, hasTurns: false }, undefined),
     );
     yield [`chain ${chain.name}`, { kind: 'chain', ...chain, neighbours }];
   }
@@ -199,15 +200,25 @@ function writePlace({ protocol, address }: IngressPort, word: string): string {
   return `${address === undefined ? '' : `${word} daddr . `}${protocol} dport . `;
 }
 
+/** Number of slots, and whether some of them reject connections. */
+interface SlotCount {
+  readonly count: number;
+  readonly hasRefused: boolean;
+}
+
+function sizeOf(slots: readonly Slot[]): SlotCount {
+  return { count: slots.length, hasRefused: slots.includes(undefined) };
+}
+
 function chainName(
   port: IngressPort,
   family: Family,
-  slots: number,
+  { count, hasRefused }: SlotCount,
   { hasTurns }: LayoutContext,
   map = targetMap(port, family),
 ): string {
-  const how = isBySource(port, slots) ? 'source' : hasTurns && slots > 1 ? `turn-${nameOf(port)}` : 'random';
-  return `${map}-${how}-${slots}`;
+  const how = isBySource(port, count) ? 'source' : hasTurns && count > 1 ? `turn-${nameOf(port)}` : 'random';
+  return `${map}-${how}-${count}${hasRefused ? '-refused' : ''}`;
 }
 
 /** Returns the port, and the address in hexadecimal digits, because names in nft contain no colons. */
@@ -223,20 +234,23 @@ function isBySource({ balance }: IngressPort, slots: number): boolean {
 function describeChain(
   port: IngressPort,
   family: Family,
-  slots: number,
+  size: SlotCount,
   context: LayoutContext,
   map: string | undefined,
 ): { name: string; chain: NftChain } {
+  const { count, hasRefused } = size;
   const word = family === 4 ? 'ip' : 'ip6';
-  const turns = context.hasTurns && slots > 1 ? 'inc' : 'random';
-  const pick = isBySource(port, slots)
-    ? `jhash ${word} saddr mod ${slots} seed ${hashSeed}`
-    : `numgen ${turns} mod ${slots}`;
-  const rules = [
-    writeMark(context.name).set,
+  const turns = context.hasTurns && count > 1 ? 'inc' : 'random';
+  const pick = isBySource(port, count)
+    ? `jhash ${word} saddr mod ${count} seed ${hashSeed}`
+    : `numgen ${turns} mod ${count}`;
+  const translate = (choice: string): string =>
     map === undefined
-      ? `dnat ${word} to ${writePlace(port, word)}${pick} map @${targetMap(port, family)}`
-      : `meta l4proto ${port.protocol} dnat ${word} to ${pick} map @${map}`,
-  ];
-  return { name: chainName(port, family, slots, context, map), chain: { rules } };
+      ? `dnat ${word} to ${writePlace(port, word)}${choice} map @${targetMap(port, family)}`
+      : `meta l4proto ${port.protocol} dnat ${word} to ${choice} map @${map}`;
+  // A transaction that removes an endpoint deletes the last slot for all processors at once, also for packets that are
+  // still evaluated by the larger chain. They find the first slot, unless a missing one is there to reject connections.
+  const isSafe = count === 1 || hasRefused;
+  const rules = [writeMark(context.name).set, translate(pick), ...(isSafe ? [] : [translate('numgen random mod 1')])];
+  return { name: chainName(port, family, size, context, map), chain: { rules } };
 }

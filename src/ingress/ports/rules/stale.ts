@@ -37,10 +37,11 @@ export function judgeConnections(
 ): (connection: TrackedConnection) => Verdict {
   const wanted = new Map<number | string, IngressPort>();
   for (const port of ports) wanted.set(numberKeyOf(port), port);
+  const findPort = openPortFinder(wanted, virtual);
   // Computed on demand, because most ports have no tracked connections.
   const known = new Map<IngressPort, Places>();
   return ({ protocol, port, destination, endpoint, established, client }) => {
-    const open = wanted.get(numberKeyOf(placePort({ protocol, port }, destination, virtual)));
+    const open = findPort({ protocol, port }, destination);
     const places = open && (known.get(open) ?? listPlaces(open));
     if (open !== undefined && places !== undefined) known.set(open, places);
     if (isStrict && places?.allowed?.has(client) === false) return 'forget';
@@ -70,11 +71,21 @@ function listPlaces({ endpoints, allowed }: IngressPort): Places {
   };
 }
 
-/** Returns a port with the address to which a client connected, if that is a virtual one. */
-export function placePort<Port extends object>(
-  port: Port,
-  destination: Address,
+/**
+ * Returns a function that finds the open port to which a client connected: at a virtual address the port of that
+ * address, at any other one the port of that address or else of all addresses.
+ *
+ * @param ports by {@link numberKeyOf}
+ */
+export function openPortFinder(
+  ports: ReadonlyMap<number | string, IngressPort>,
   virtual: readonly AddressRange[],
-): Port & { readonly address?: Address } {
-  return virtual.length > 0 && includesAddress(virtual, destination) ? { ...port, address: destination } : port;
+): (port: Pick<TrackedConnection, 'protocol' | 'port'>, destination: Address) => IngressPort | undefined {
+  const placed = new Set(Array.from(ports.values(), ({ ofNode, address }) => (ofNode ? address?.text : undefined)));
+  placed.delete(undefined);
+  return (port, address) => {
+    if (virtual.length > 0 && includesAddress(virtual, address)) return ports.get(numberKeyOf({ ...port, address }));
+    const own = placed.has(address.text) ? ports.get(numberKeyOf({ ...port, address })) : undefined;
+    return own ?? ports.get(numberKeyOf(port));
+  };
 }

@@ -7,15 +7,16 @@ import { numberKeyOf } from '../port-number-key.ts';
 import { atSuffix, families } from './families.ts';
 import {
   aliveSet,
+  compilePlaces,
   compileServed,
-  compileVirtual,
   countingSet,
   countingSetAt,
   type FrameRules,
-  hasVirtual,
+  hasPlaces,
   judgeVirtual,
   passLoopback,
   requireAgent,
+  visitPlaced,
   writeAtKey,
   writeHeld,
   writeServed,
@@ -83,7 +84,7 @@ export class StateTable {
       ['alive', aliveSet],
       ['policies', { kind: 'map', head: ['type inet_proto . inet_service : verdict'], elements: new Map() }],
       ...trafficSets.map((name) => [name, countingSet] as const),
-      ...compileVirtualState(this.#rules),
+      ...compilePlaceState(this.#rules),
     ]);
     const policies = new Map<string, Policy>();
     for (const port of ports) {
@@ -96,7 +97,7 @@ export class StateTable {
     const objects = new Map([...policies.values()].flatMap(({ objects: all }) => [...all]));
     for (const { collections: all } of policies.values()) for (const [name, one] of all) collections.set(name, one);
     const kept = new Set(Array.from(collections, ([name, { kind }]) => `${kind} ${name}`));
-    const virtual = compileVirtualChains(this.#rules);
+    const virtual = compilePlaceChains(this.#rules);
     const chains = [...bases.keys(), ...policies.keys(), 'refuse', ...virtual.keys()];
     for (const name of [...collections.keys(), ...objects.keys(), ...policies.keys()]) this.#present.add(name);
     const served = Array.from(collections).filter(([, { elements }]) => elements.size > 0);
@@ -104,7 +105,7 @@ export class StateTable {
       `add table ${table} { comment "ingress-agent ${this.#rules.name}, counters and limits"; }`,
       ...(listed?.chains ?? []).map((name) => `flush chain ${table} ${name}`),
       ...(listed?.collections ?? [])
-        .filter((one) => /^(?:map policies|set alive|set served|set virtual)/.test(one))
+        .filter((one) => /^(?:map policies|set alive|set served|set virtual|set placed)/.test(one))
         .map((one) => `flush ${one.replace(' ', ` ${table} `)}`),
       ...(listed?.chains ?? []).filter((name) => !chains.includes(name)).map((name) => `delete chain ${table} ${name}`),
       ...(listed?.collections ?? [])
@@ -193,11 +194,11 @@ const refuseRules = [
   'reject with icmpx port-unreachable',
 ] as const;
 
-/** Sets and maps for ports of virtual addresses. */
-function compileVirtualState(rules: FrameRules): ReadonlyMap<string, NftCollection> {
-  if (!hasVirtual(rules)) return new Map();
+/** Sets and maps for ports at single addresses. */
+function compilePlaceState(rules: FrameRules): ReadonlyMap<string, NftCollection> {
+  if (!hasPlaces(rules)) return new Map();
   return new Map([
-    ...compileVirtual(rules),
+    ...compilePlaces(rules),
     ...families.flatMap((family): [string, NftCollection][] => [
       [
         `policies${family}${atSuffix}`,
@@ -211,9 +212,9 @@ function compileVirtualState(rules: FrameRules): ReadonlyMap<string, NftCollecti
   ]);
 }
 
-/** Rules of virtual addresses: their own policies and counters, because ports of several addresses share numbers. */
-function compileVirtualChains(rules: FrameRules): ReadonlyMap<string, { readonly rules: readonly string[] }> {
-  if (!hasVirtual(rules)) return new Map();
+/** Rules of single addresses: their own policies and counters, because ports of several addresses share numbers. */
+function compilePlaceChains(rules: FrameRules): ReadonlyMap<string, { readonly rules: readonly string[] }> {
+  if (!hasPlaces(rules)) return new Map();
   const count = (set: VirtualTrafficSet, when = ''): readonly string[] =>
     families.flatMap((family) =>
       protocols.map((protocol) => {
@@ -223,7 +224,7 @@ function compileVirtualChains(rules: FrameRules): ReadonlyMap<string, { readonly
     );
   return new Map([
     [
-      'virtual-limits',
+      'place-limits',
       {
         rules: families.map(
           (family) => `${writeHeld(family)} ${writeAtKey(family)} vmap @policies${family}${atSuffix}`,
@@ -231,10 +232,10 @@ function compileVirtualChains(rules: FrameRules): ReadonlyMap<string, { readonly
       },
     ],
     [
-      'virtual-bytes',
+      'place-bytes',
       { rules: [...count('received', 'ct direction original '), ...count('sent', 'ct direction reply ')] },
     ],
-    ['virtual-connections', { rules: count('connections') }],
+    ['place-connections', { rules: count('connections') }],
   ]);
 }
 
@@ -243,8 +244,12 @@ function compileStateBases(rules: FrameRules): ReadonlyMap<string, NftChain> {
   const port = 'meta l4proto . th dport';
   const limits = families.map((family) => `${writeServed(rules, family)} ${port} vmap @policies`);
   const { isForeign } = writeMark(rules.name);
-  const virtualLimits = judgeVirtual(rules, 'goto virtual-limits');
-  const virtualConnections = judgeVirtual(rules, 'goto virtual-connections', 'ct original ');
+  // Packets to an own address of a node also count for the ports of all addresses, which have other numbers there.
+  const visit = (chain: string, match = ''): readonly string[] => [
+    ...judgeVirtual(rules, `goto ${chain}`, match),
+    ...visitPlaced(rules, chain, match),
+  ];
+  const placeLimits = visit('place-limits');
   // nft knows the type of `proto-dst` only after a match of the protocol.
   const count = (set: string, when = ''): string[] =>
     protocols.map(
@@ -255,14 +260,14 @@ function compileStateBases(rules: FrameRules): ReadonlyMap<string, NftChain> {
       'limit-prerouting',
       {
         base: 'type filter hook prerouting priority -109',
-        rules: ['ct state != new accept', requireAgent, ...virtualLimits, ...limits],
+        rules: ['ct state != new accept', requireAgent, ...placeLimits, ...limits],
       },
     ],
     [
       'limit-output',
       {
         base: 'type filter hook output priority -109',
-        rules: ['ct state != new accept', requireAgent, ...passLoopback, ...virtualLimits, ...limits],
+        rules: ['ct state != new accept', requireAgent, ...passLoopback, ...placeLimits, ...limits],
       },
     ],
     [
@@ -271,7 +276,7 @@ function compileStateBases(rules: FrameRules): ReadonlyMap<string, NftChain> {
         base: 'type filter hook forward priority 300',
         rules: [
           `${isForeign} accept`,
-          ...judgeVirtual(rules, 'goto virtual-bytes', 'ct original '),
+          ...visit('place-bytes', 'ct original '),
           ...count('received', 'ct direction original '),
           ...count('sent', 'ct direction reply '),
         ],
@@ -282,7 +287,7 @@ function compileStateBases(rules: FrameRules): ReadonlyMap<string, NftChain> {
       'count-postrouting',
       {
         base: 'type nat hook postrouting priority 90',
-        rules: [`${isForeign} accept`, ...virtualConnections, ...count('connections')],
+        rules: [`${isForeign} accept`, ...visit('place-connections', 'ct original '), ...count('connections')],
       },
     ],
   ]);

@@ -1,6 +1,15 @@
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { appendFileSync, readFileSync, statSync } from 'node:fs';
 import { createServer, request as httpRequest, type IncomingMessage, type Server } from 'node:http';
-import { type AddressInfo, connect, createServer as createTcpServer, type Server as TcpServer } from 'node:net';
+import {
+  type AddressInfo,
+  connect,
+  createServer as createTcpServer,
+  type Socket,
+  type Server as TcpServer,
+} from 'node:net';
+import { join } from 'node:path';
 import { after, before, describe, it } from 'mocha';
 import { mirrorLimits } from '../../../../src/ingress/haproxy/exchange-script.ts';
 import type { Backend, HttpBackend, HttpState, Mirror } from '../../../../src/ingress/haproxy/model.ts';
@@ -18,6 +27,9 @@ interface Copy {
 /** Milliseconds of the limited exchanges. */
 const limit = 500;
 
+/** Tenants whose mirrors never answer: together they could use every copy. */
+const mutes = mirrorLimits.all / mirrorLimits.tenant;
+
 describe('Exchanges of a real HAProxy', () => {
   const world = new World();
   const copies: Copy[] = [];
@@ -26,6 +38,8 @@ describe('Exchanges of a real HAProxy', () => {
   let state: HttpState;
   let mirrors: readonly Mirror[];
   let silent: TcpServer;
+  /** What the silent mirror saw. */
+  const silence = { opened: 0, closed: 0 };
 
   before(async () => {
     const port = await world.server('a');
@@ -35,7 +49,11 @@ describe('Exchanges of a real HAProxy', () => {
       listen('third', '127.0.0.1'),
       listenSlow(),
     ]);
-    silent = createTcpServer((socket) => void socket.on('error', () => undefined));
+    silent = createTcpServer((socket) => {
+      silence.opened++;
+      socket.resume().on('error', () => undefined);
+      socket.on('close', () => silence.closed++);
+    });
     servers.push(silent);
     await new Promise<void>((resolve) => silent.listen(0, '127.0.0.1', resolve));
     mirrors = [
@@ -50,15 +68,20 @@ describe('Exchanges of a real HAProxy', () => {
       ['mirrored', port, { mirrors }],
       ['changed', port, { mirrors, requestEdits: edits, rewrite: { prefix: '/old', target: '/new' } }],
       ['dead', port, { mirrors: dead }],
-      ['mute', port, { mirrors: mute }],
+      ...Array.from({ length: mutes }, (_, index) => [`mute${index}`, port, { mirrors: mute }] as const),
       ['part', port, { mirrors: [{ servers: [at('127.0.0.1', first)], numerator: 1, denominator: 5 }] }],
+      ['late', slow, { mirrors }],
       ['limited', slow, { limit: { whole: limit } }],
       ['tries', slow, { limit: { attempt: limit }, retry: { attempts: 1, codes: [] } }],
       ['free', slow, {}],
       ['codes', slow, { retry: { attempts: 3, codes: [500] } }],
     ];
     state = makeState({
-      settings: await world.settings({ compression: ['text/html'] }),
+      settings: await world.settings({
+        compression: ['text/html'],
+        // The limits of mirrors are those of a thread.
+        process: { maxconn: 2000, threads: 1, bufsize: 32_768, maxrewrite: 8192 },
+      }),
       backends: backends.map(([id, to, http]) =>
         makeBackend(idOf(id), [makeServer('a', '127.0.0.1', to)], { tenant: id, http }),
       ),
@@ -229,17 +252,83 @@ describe('Exchanges of a real HAProxy', () => {
     assert.ok(count > 0 && count < 45, `${count} of 100`);
   });
 
-  it('is not delayed by mirrors that reject connections or never answer, nor are mirrors of other tenants', async () => {
-    const ids = ['dead', 'mute'].flatMap((id) => Array.from({ length: 4 * mirrorLimits.tenant }, () => id));
+  it('answers while a mirror is silent, and ends the copy later', async () => {
+    assert.equal((await ask('mute0', '/')).status, 200);
+    assert.equal(silence.closed, 0);
+    await until(
+      () => silence.closed > 0,
+      () => silence,
+      20_000,
+    );
+    assert.deepEqual([silence.opened, silence.closed], [1, 1]);
+  });
+
+  it('is not delayed by mirrors that reject connections', async () => {
+    const ids = Array.from({ length: 4 * mirrorLimits.tenant }, () => 'dead');
     const answers = await Promise.all(ids.map((id) => ask(id, '/')));
     assert.ok(answers.every(({ status }) => status === 200));
-    const connections = await new Promise<number>((resolve, reject) =>
-      silent.getConnections((error, count) => (error === null ? resolve(count) : reject(error))),
-    );
-    // Two threads.
-    assert.ok(connections <= 2 * mirrorLimits.tenant, `${connections} connections`);
+  });
+
+  it('limits the copies of a tenant, and leaves some to each', async () => {
+    const before = { ...silence };
+    const ids = Array.from({ length: mirrorLimits.all + mutes }, (_, index) => `mute${index % mutes}`);
+    const answers = await Promise.all(ids.map((id) => ask(id, '/')));
+    assert.ok(answers.every(({ status }) => status === 200));
     await ask('mirrored', '/beside');
     await copiesOf('/beside', 2);
+    // Copies of this test that ended early make room for others.
+    const count = silence.opened - before.opened - (silence.closed - before.closed);
+    assert.ok(count <= mirrorLimits.all, `${count} connections`);
+    assert.ok(silence.opened > before.opened);
+  });
+
+  /** Opens connections that have sent half of a request, more than may be recorded. */
+  async function sendHalves(query: string): Promise<readonly Socket[]> {
+    const sockets = Array.from({ length: 3 * mirrorLimits.tenant }, () => {
+      const socket = connect(world.httpPort, '127.0.0.1').on('error', () => undefined);
+      socket.write(`POST /${query} HTTP/1.1\r\nHost: late.test\r\nContent-Length: 8\r\n\r\nhalf`);
+      return socket;
+    });
+    const count = () => attempts.filter((one) => one === query).length;
+    await until(() => count() === sockets.length, count, 20_000);
+    return sockets;
+  }
+
+  it('limits the requests that are recorded, and forwards all', async () => {
+    const sockets = await sendHalves('?half');
+    // One after another, so that copies never wait for each other.
+    for (const socket of sockets) {
+      socket.write('half');
+      const [text] = (await once(socket, 'data')) as [Buffer];
+      socket.destroy();
+      assert.equal(text.toString().slice(0, 12), 'HTTP/1.1 200');
+    }
+    const find = () => copies.filter(({ request }) => request.url === '/?half');
+    await copiesOf('/?half', 2);
+    await ask('mirrored', '/after-half');
+    await copiesOf('/after-half', 2);
+    assert.ok(find().length <= mirrorLimits.tenant, `${find().length} copies`);
+    assert.ok(find().every(({ body }) => body === 'halfhalf'));
+  });
+
+  it('mirrors requests again after clients that left in the middle of one', async () => {
+    for (const socket of await sendHalves('?lost')) socket.destroy();
+    let count = 0;
+    await until(
+      async () => {
+        await ask('late', `/found-${++count}`);
+        return copies.some(({ request }) => request.url?.startsWith('/found-'));
+      },
+      () => count,
+      mirrorLimits.recording / 2,
+    );
+    assert.ok(!copies.some(({ request }) => request.url === '/?lost'));
+  });
+
+  it('mirrors a request for the server itself', async () => {
+    assert.equal((await ask('mirrored', '*', { method: 'OPTIONS' })).status, 200);
+    const [first, second] = await copiesOf('*', 2);
+    assert.deepEqual([first?.request.method, second?.request.method], ['OPTIONS', 'OPTIONS']);
   });
 
   it('changes the servers of mirrors without a reload', async () => {
@@ -334,9 +423,26 @@ describe('Exchanges of a real HAProxy', () => {
     });
   }
 
-  it('prints nothing for exchanges that it ends', async () => {
+  it('reports no problem for exchanges that it ends', async () => {
     assert.equal((await world.engine.describe()).pid !== undefined, true);
     assert.deepEqual(world.problems, []);
+  });
+
+  it('empties the file of HAProxy’s messages when it is long', async () => {
+    const file = join(world.directory, 'haproxy.log');
+    const size = () => statSync(file).size;
+    const line = 'the exchange took longer than the limit of its route';
+    assert.ok(readFileSync(file, 'utf8').includes(line));
+    const before = size();
+    appendFileSync(file, 'x'.repeat(2 ** 20));
+    await until(() => size() < before, size, 20_000);
+    await ask('limited', '/drip');
+    // HAProxy continues at the beginning.
+    await until(
+      () => readFileSync(file, 'utf8').includes(line) && !readFileSync(file, 'utf8').includes('\0'),
+      () => readFileSync(file, 'utf8').slice(0, 500),
+      20_000,
+    );
   });
 });
 

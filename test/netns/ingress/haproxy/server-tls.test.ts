@@ -115,6 +115,37 @@ describe('verified TLS to servers in a real HAProxy', () => {
     }
   });
 
+  it('adds the first servers of backends that had none at the start, without a reload', async () => {
+    const late = new World({ reloadInterval: 600_000 });
+    try {
+      const { certificate, key } = own.issue({ name: 'router' });
+      const authorities = { ca: own.certificate, pair: `${certificate}${key}` };
+      const tls = { name: 'web.test', authority: 'ca', certificate: 'pair' };
+      const make = async (hasServers: boolean) =>
+        makeState({
+          settings: await late.settings(),
+          backends: [
+            makeBackend('be_secure:t:route', hasServers ? [makeServer('route', '127.0.0.1', port)] : [], {
+              http: { tls: { authority: 'ca' } },
+            }),
+            makeBackend(id, hasServers ? [makeServer('web', '127.0.0.1', port, { tls })] : [], { http: {} }),
+          ],
+          sites: [makeSite('web.test', { backend: id }), makeSite('route.test', { backend: 'be_secure:t:route' })],
+          authorities,
+        });
+      await late.engine.start(await make(false));
+      const outcome = await late.engine.apply(await make(true));
+      assert.deepEqual([outcome.refused, outcome.pendingReload, late.problems], [[], false, []]);
+      for (const deadline = performance.now() + 15_000; ; ) {
+        const { body } = await late.get('web.test', '/');
+        if (body === '{"name":"web.test","client":"router"}') break;
+        assert.ok(performance.now() < deadline, body);
+      }
+    } finally {
+      await late.close();
+    }
+  });
+
   it('answers 503 instead of using earlier servers while a stricter backend waits for a reload', async () => {
     await world.engine.apply(await stateOf({}, undefined));
     await settle(() => plain > 0);

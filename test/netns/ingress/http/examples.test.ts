@@ -206,6 +206,38 @@ describe('examples of the ingress agent, applied to the agent as built', () => {
       assert.deepEqual([old.status, old.headers.location], [301, 'http://www.example/old']);
       assert.equal((await node.ask('http', 'other.example', '/hostname')).status, 404);
     },
+    'ingress/filters.yaml': async () => {
+      const headers = { origin: 'https://a.shop.example' };
+      // A new header name takes a reload.
+      await until(
+        async () => {
+          const answer = await node.ask('http', 'filters.example', '/hostname', { headers });
+          const { 'access-control-allow-origin': origin, 'x-served-by': servedBy } = answer.headers;
+          return origin === headers.origin && servedBy === 'filters' && answer.status === 200;
+        },
+        () => node.log.slice(-2000),
+        15_000,
+      );
+      const preflight = { ...headers, 'access-control-request-method': 'PUT' };
+      const asked = await node.ask('http', 'filters.example', '/', { method: 'OPTIONS', headers: preflight });
+      assert.deepEqual([asked.status, asked.headers['access-control-max-age']], [204, '600']);
+    },
+    'ingress/listenerset.yaml': async () => {
+      await expectFrom('team', 'http', 'team.example', '/hostname');
+      assert.equal((await node.ask('http', 'shared.example', '/hostname')).status, 404);
+    },
+    'ingress/client-certificates.yaml': async () => {
+      const client = readExample('ingress/client-certificates.yaml').find(
+        ({ kind, metadata }) => kind === 'Secret' && metadata.name === 'client-demo',
+      );
+      const { 'tls.crt': cert, 'tls.key': key } = client?.stringData ?? {};
+      await expectFrom('mutual', 'https', 'mutual.example', '/hostname', { client: { cert, key } });
+      const stranger = await node.ask('https', 'mutual.example', '/hostname');
+      assert.deepEqual([stranger.status, stranger.echo], [0, undefined], 'no connection without a certificate');
+    },
+    'ingress/backend-tls.yaml': async () => {
+      await expectFrom('backend-tls-demo', 'http', 'backend-tls.example', '/hostname');
+    },
     'ingress/grpcroute.yaml': async () => {
       const words = onPort(8081);
       const { echo } = await expectFrom('greeter', 'http', 'grpc.example', '/example.Greeter/SayHello', words);

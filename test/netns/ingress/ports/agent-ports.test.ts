@@ -1,12 +1,13 @@
 import assert from 'node:assert/strict';
 import { type ChildProcess, spawn } from 'node:child_process';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, it } from 'mocha';
 import { listFlows } from '../../../../src/base/linux/netlink/flow.ts';
 import { NetlinkSocket, netlinkFamily } from '../../../../src/base/linux/netlink/socket.ts';
 import type { Flow } from '../../../../src/base/model/observed.ts';
+import { runErctlOn } from '../../../lab/erctl.ts';
 import { executable } from '../../../lab/executable.ts';
 import { Lab } from '../../../lab/lab.ts';
 import { endpointSlice, type KubernetesObject, Manifests, service } from '../../../lab/manifests.ts';
@@ -29,7 +30,7 @@ describe('ports of the compiled agent', function () {
     lab = await Lab.up('eragp');
     folder = mkdtempSync(join(tmpdir(), 'eragp-'));
     manifests = new Manifests(folder);
-    const options = ['--manifests', manifests.directory, '--node-name', 'node', '--stats-port', '0'];
+    const options = ['--manifests', manifests.directory, '--node-name', 'node', '--stats-port', '1936'];
     const words = ['netns', 'exec', lab.netns('node'), executable('ingress-agent'), ...options];
     agent = spawn('ip', [...words, '--check-interval', '0'], { stdio: 'ignore' });
   });
@@ -44,6 +45,7 @@ describe('ports of the compiled agent', function () {
     port: number,
     endpoint: string,
     annotations: Readonly<Record<string, string>> = {},
+    creationTimestamp = created,
   ): void {
     const name = `${protocol}-${port}`;
     const withProtocol = (object: KubernetesObject): KubernetesObject =>
@@ -55,7 +57,7 @@ describe('ports of the compiled agent', function () {
         name,
         namespace: 'shop',
         uid: `uid-${name}`,
-        creationTimestamp: created,
+        creationTimestamp,
         annotations: { [`${prefix}/external-${protocol}-port`]: `${port}`, ...annotations },
       },
       spec: { to: { kind: 'Service', name } },
@@ -120,6 +122,105 @@ describe('ports of the compiled agent', function () {
       () => timeoutsOf(15353, port),
       40_000,
     );
+  });
+
+  it('of two Gateways at different addresses of the node are open there only, as statuses and erctl say', async () => {
+    const [second, third] = ['192.168.12.7', '192.168.12.8'];
+    await lab.ip('node', `address add ${second}/24 dev eth1`, `address add ${third}/24 dev eth1`);
+    const gateway = (kind: string, name: string, spec: Record<string, unknown>): KubernetesObject => ({
+      apiVersion: 'gateway.networking.k8s.io/v1',
+      kind,
+      metadata: { name, namespace: 'shop', uid: `uid-${kind}-${name}`, creationTimestamp: created, generation: 1 },
+      spec,
+    });
+    const serve = (name: string, address: string, endpoint: string): void =>
+      manifests.write(
+        name,
+        gateway('Gateway', name, {
+          gatewayClassName: 'ours',
+          addresses: [{ type: 'IPAddress', value: address }],
+          listeners: [
+            { name: 'tcp', protocol: 'TCP', port: 13306 },
+            { name: 'udp', protocol: 'UDP', port: 13306 },
+          ],
+        }),
+        ...(['TCPRoute', 'UDPRoute'] as const).map((kind) =>
+          gateway(kind, name, {
+            parentRefs: [{ name }],
+            rules: [{ backendRefs: [{ name: `${name}-${kind === 'TCPRoute' ? 'tcp' : 'udp'}`, port: 7000 }] }],
+          }),
+        ),
+        ...(['tcp', 'udp'] as const).flatMap((protocol) => {
+          const objects = [
+            service(`${name}-${protocol}`, 7000),
+            endpointSlice(`${name}-${protocol}`, 7000, [{ address: endpoint, node: 'node' }]),
+          ];
+          return JSON.parse(JSON.stringify(objects).replaceAll('"TCP"', `"${protocol.toUpperCase()}"`));
+        }),
+      );
+    manifests.write('class', gateway('GatewayClass', 'ours', { controllerName: 'egress-router.io/ingress-agent' }));
+    for (const host of ['pod', 'near'] as const)
+      for (const protocol of ['tcp', 'udp'] as const) await (await lab.agent(host)).serve(protocol, at[host][4], 7000);
+    serve('first', at.node[4], at.pod[4]);
+    serve('second', second, at.near[4]);
+    claim('tcp', 18080, at.near[4]);
+    // Younger than the Gateways, and at all addresses.
+    claim('tcp', 13306, at.near[4], {}, '2026-01-01T00:00:01Z');
+    const client = await lab.agent('outsider');
+    const reach = (protocol: 'tcp' | 'udp', to: string, port = 13306): Promise<string> =>
+      client.reach(protocol, to, port, { timeout: 500 });
+    for (const protocol of ['tcp', 'udp'] as const) {
+      for (const [to, host] of [
+        [at.node[4], 'pod'],
+        [second, 'near'],
+      ] as const)
+        await until(
+          async () => (await reach(protocol, to)).endsWith(`${at[host][4]} 7000`),
+          () => manifests.reasonOf('first'),
+          40_000,
+        );
+    }
+    assert.equal(await reach('tcp', third), 'ECONNREFUSED');
+    await until(
+      async () => (await reach('tcp', third, 18080)).endsWith(' 7000'),
+      () => manifests.reasonOf('tcp-18080'),
+      20_000,
+    );
+    const statusOf = (name: string) => {
+      const { gateways = [] } = JSON.parse(readFileSync(`${manifests.directory}.status.json`, 'utf8'));
+      const found = gateways.find((one: { kind: string; name: string }) => one.kind === 'Gateway' && one.name === name);
+      const { addresses = [], conditions = [] } = found?.status ?? {};
+      const programmed = conditions.find(({ type }: { type: string }) => type === 'Programmed');
+      return [...addresses.map(({ value }: { value: string }) => value), programmed?.status];
+    };
+    for (const [name, address] of [
+      ['first', at.node[4]],
+      ['second', second],
+    ] as const)
+      await until(
+        () => statusOf(name).join() === `${address},True`,
+        () => statusOf(name).join(),
+        20_000,
+      );
+    await until(
+      () => manifests.reasonOf('tcp-13306') === 'PortAlreadyClaimed',
+      () => manifests.reasonOf('tcp-13306'),
+      20_000,
+    );
+    const { stdout } = await runErctlOn(lab, ['routes']);
+    for (const [name, address] of [
+      ['first', at.node[4]],
+      ['second', second],
+    ] as const)
+      assert.match(stdout, new RegExp(`${address} 13306/tcp .*${name}`), stdout);
+    // The address of the first one becomes free, and the other stays.
+    manifests.remove('first');
+    await until(
+      async () => (await reach('tcp', at.node[4])) === 'ECONNREFUSED',
+      () => 'still open',
+      20_000,
+    );
+    assert.match(await reach('tcp', second), new RegExp(`${at.near[4]} 7000$`));
   });
 
   it('stay with a program that has just started to listen, and go to one that starts later', async () => {

@@ -40,11 +40,13 @@ const onePort: fc.Arbitrary<IngressPort> = fc.record(
   { requiredKeys: ['protocol', 'port', 'endpoints', 'balance', 'limits'] },
 );
 const virtual = ['192.0.2.0/30', '2001:db8:99::1-2001:db8:99::ff'].flatMap((text) => parseAddressRange(text) ?? []);
-/** The same ports at virtual addresses, which have neither limits of clients nor allow-lists. */
+const placed = ['192.0.2.77', '2001:db8:77::1'].flatMap((text) => parseAddress(text) ?? []);
+/** The same ports at single addresses, which have neither limits of clients nor allow-lists. */
 const portAtAddress = fc
-  .tuple(onePort, fc.constantFrom('192.0.2.0', '192.0.2.3', '2001:db8:99::1'))
+  .tuple(onePort, fc.constantFrom('192.0.2.0', '192.0.2.3', '2001:db8:99::1', ...placed.map((one) => one.text)))
   .map(([{ allowed: _allowed, ...port }, text]): IngressPort => {
-    return { ...port, limits: {}, address: parseAddress(text) as Address };
+    const isOfNode = placed.some((one) => one.text === text);
+    return { ...port, limits: {}, address: parseAddress(text) as Address, ...(isOfNode && { ofNode: true }) };
   });
 const ports: fc.Arbitrary<IngressPort[]> = fc.uniqueArray(fc.oneof(onePort, portAtAddress), {
   maxLength: 8,
@@ -66,14 +68,14 @@ describe('an ingress table changed by elements', () => {
         const changed = inNamespace(netns[0], () => {
           const ingress = new NftablesIngress({ name: 'test', drainTime: 0 });
           try {
-            for (const one of sequence) ingress.apply({ name: 'test', ports: one, virtual });
+            for (const one of sequence) ingress.apply({ name: 'test', ports: one, virtual, placed });
             return listTable();
           } finally {
             ingress.remove();
           }
         });
         const whole = inNamespace(netns[1], () => {
-          const text = compareDocuments(undefined, compileIngress({ name: 'test', ports: last, virtual }));
+          const text = compareDocuments(undefined, compileIngress({ name: 'test', ports: last, virtual, placed }));
           runTool('nft', ['-f', '-'], `flush ruleset\n${text}`);
           return listTable();
         });

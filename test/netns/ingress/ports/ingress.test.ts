@@ -96,6 +96,58 @@ describe('open ports of an ingress node', () => {
     assert.match(await node.reach('tcp', at.node[4], 18080), new RegExp(` ${here.far} 7000$`));
   });
 
+  it('serve one port at two addresses of the node by different endpoints, and nowhere else', async () => {
+    const second = '192.168.12.7';
+    const third = '192.168.12.8';
+    await lab.ip('node', `address add ${second}/24 dev eth1`, `address add ${third}/24 dev eth1`);
+    try {
+      const place = (text: string, host: keyof typeof here, more: Partial<IngressPort> = {}): IngressPort =>
+        open({ address: address(text), ofNode: true, endpoints: [endpoint(host)], ...more });
+      const placed = [at.node[4], second].map(address);
+      const install = (...ports: IngressPort[]): void =>
+        onNode(() => ingress.apply({ name: 'test', ports, ...(placed.length > 0 && { placed }) }));
+      const everywhere = open({ port: 18080, endpoints: [endpoint('near')] });
+      const all = (['tcp', 'udp'] as const).flatMap((protocol) => [
+        place(at.node[4], 'pod', { protocol }),
+        place(second, 'near', { protocol }),
+      ]);
+      install(everywhere, ...all);
+      const outsider = await lab.agent('outsider');
+      const ask = (to: string, port = 13306, protocol: 'tcp' | 'udp' = 'tcp') =>
+        outsider.reach(protocol, to, port, { from: at.outsider[4], timeout: 1000 });
+      for (const protocol of ['tcp', 'udp'] as const) {
+        assert.equal(await ask(at.node[4], 13306, protocol), `${at.outsider[4]} ${here.pod} 7000`);
+        assert.equal(await ask(second, 13306, protocol), `${at.outsider[4]} ${here.near} 7000`);
+        assert.notEqual((await ask(third, 13306, protocol)).split(' ')[2], '7000');
+      }
+      // Ports of all addresses are served there, too.
+      for (const to of [at.node[4], second, third])
+        assert.equal(await ask(to, 18080), `${at.outsider[4]} ${here.near} 7000`);
+      // Also for the node itself.
+      const node = await lab.agent('node');
+      assert.match(await node.reach('tcp', second, 13306), new RegExp(` ${here.near} 7000$`));
+      assert.equal(await node.reach('tcp', third, 13306), 'ECONNREFUSED');
+      const traffic = await throughoutInNamespace(lab.netns('node'), () => ingress.readTraffic());
+      assert.deepEqual(
+        [at.node[4], second].map((one) => traffic.get(`tcp 13306 ${one}`)?.connections),
+        [1, 2],
+      );
+      assert.equal(traffic.get('tcp 18080')?.connections, 3);
+      // Connections survive a change of another address, and end with their own port.
+      await outsider.hold('placed', at.node[4], 13306, { from: at.outsider[4] });
+      install(everywhere, ...all.slice(0, 1), place(second, 'near', { endpoints: [] }));
+      await tend();
+      assert.equal(await ask(second), 'ECONNREFUSED');
+      assert.equal(await outsider.say('placed', 'still'), 'still');
+      placed.length = 0;
+      install(everywhere);
+      assert.equal(await ask(at.node[4]), 'ECONNREFUSED');
+      assert.equal(await ask(second, 18080), `${at.outsider[4]} ${here.near} 7000`);
+    } finally {
+      await lab.ip('node', `address del ${second}/24 dev eth1`, `address del ${third}/24 dev eth1`);
+    }
+  });
+
   it('reject at once without an endpoint', async () => {
     apply(open({ endpoints: [] }));
     assert.equal(await reach(), 'ECONNREFUSED');
@@ -115,6 +167,29 @@ describe('open ports of an ingress node', () => {
       seen.add((await outsider.reach('udp', at.node[4], 15353, { timeout: 300 })) === answered);
     }
     assert.equal(seen.size, 2);
+  });
+
+  it('accept a connection that meets the chain of more endpoints than the map still has', async function () {
+    this.timeout(90_000);
+    for (const balance of ['roundrobin', 'source'] as const) {
+      const endpoints = [endpoint('pod'), endpoint('near')];
+      apply(open({ endpoints, balance }));
+      // A transaction that removes an endpoint deletes its elements for all processors before they see the new chain.
+      const tables = await lab.run('node', 'nft', ['list', 'tables', 'inet']);
+      const table = /table (inet ingress-agent-test-\w+)/.exec(tables)?.[1] ?? '';
+      const listed = await lab.run('node', 'nft', ['-n', 'list', 'map', ...table.split(' '), 'tcp4']);
+      const slots = [...listed.matchAll(/13306 \. (\d+) :/g)].flatMap(([, slot]) => slot ?? []);
+      const others = slots.filter((slot) => slot !== '0').map((slot) => `13306 . ${slot}`);
+      assert.equal(others.length, slots.length - 1, listed);
+      await lab.run('node', 'nft', [`delete element ${table} tcp4 { ${others.join(', ')} }`]);
+      const outcomes = new Set<string>();
+      for (let client = 150; client < 170; client++) {
+        outcomes.add((await reach(13306, 'tcp', `192.168.12.${client}`)).replace(/^\S+ /, ''));
+      }
+      assert.equal(outcomes.size, 1, `${balance}: ${[...outcomes].join()}`);
+      assert.ok(![...outcomes].join().includes('ECONNREFUSED'), balance);
+      onNode(() => ingress.remove());
+    }
   });
 
   it('admit the clients of the allow-list, and none with an empty one', async () => {

@@ -1,10 +1,11 @@
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
+import { type Address, parseAddress } from '../../../../src/base/model/address.ts';
 import { keyOf } from '../../../../src/base/read/object-meta.ts';
 import { parseLabelSelector } from '../../../../src/ingress/claims/label-selector.ts';
 import { type AdmissionPolicy, defaultPolicy } from '../../../../src/ingress/claims/policy.ts';
-import { decidePorts, type PortAdmissions } from '../../../../src/ingress/claims/ports.ts';
-import type { PortRequest } from '../../../../src/ingress/intent/port-request.ts';
+import { decidePorts, type PortAdmissions, type PortContext } from '../../../../src/ingress/claims/ports.ts';
+import type { AskedPort, PortRequest } from '../../../../src/ingress/intent/port-request.ts';
 import type { Route } from '../../../../src/ingress/route/route.ts';
 import { isSelected, type LabelsOfNamespace } from '../../../../src/ingress/route/selection.ts';
 import { type RouteWords, readRoute, writeRoute } from '../samples.ts';
@@ -48,6 +49,79 @@ function listRequests(routes: readonly Route[], { policy, labelsOfNamespace }: C
 function selector(text: string) {
   return parseLabelSelector(text) ?? [];
 }
+
+describe('ports at own addresses of nodes', () => {
+  const addressOf = (text: string) => parseAddress(text) as Address;
+  const ask = (age: number, ports: readonly Partial<AskedPort>[], more: Partial<PortRequest> = {}): PortRequest => ({
+    meta: { ...readRoute(writeRoute({ name: `gw${age}` })).meta, uid: `gw${age}/l`, created: age },
+    listener: 'l',
+    demand: {
+      ok: true,
+      value: {
+        ports: ports.map((one) => ({ protocol: 'tcp', port: 13_306, ...one })),
+        limits: {},
+        ignored: [],
+        backends: [],
+      },
+    },
+    ...more,
+  });
+  const at = (text: string): Partial<AskedPort> => ({ address: addressOf(text), ofNode: true });
+  const own = new Set(['192.0.2.10', '192.0.2.11']);
+  const judge = (
+    requests: readonly PortRequest[],
+    context: Partial<Context> & Pick<Partial<PortContext>, 'translated'> = {},
+  ) => {
+    const { refused } = decidePorts(requests, { ...contextWith(), ownAddresses: own, ...context });
+    return requests.map((request) => refused.find((one) => one.request === request)?.reason ?? 'admitted');
+  };
+
+  it('belong to one owner each, and exclude the port at all addresses', () => {
+    assert.deepEqual(judge([ask(1, [at('192.0.2.10')]), ask(2, [at('192.0.2.11')]), ask(3, [at('192.0.2.10')])]), [
+      'admitted',
+      'admitted',
+      'PortAlreadyClaimed',
+    ]);
+    assert.deepEqual(judge([ask(1, [at('192.0.2.10')]), ask(2, [{}]), ask(3, [{ port: 13_307 }])]), [
+      'admitted',
+      'PortAlreadyClaimed',
+      'admitted',
+    ]);
+    assert.deepEqual(judge([ask(1, [{}]), ask(2, [at('192.0.2.10')])]), ['admitted', 'PortAlreadyClaimed']);
+    assert.deepEqual(judge([ask(1, [at('192.0.2.10')]), ask(2, [{ protocol: 'udp' }])]), ['admitted', 'admitted']);
+  });
+
+  it('may be shared by listeners for hosts at all addresses, which HAProxy tells apart', () => {
+    const claim = { isClaim: true } as const;
+    assert.deepEqual(judge([ask(1, [{}], claim), ask(2, [at('192.0.2.10')], claim), ask(3, [at('192.0.2.11')])]), [
+      'admitted',
+      'admitted',
+      'PortAlreadyClaimed',
+    ]);
+  });
+
+  it('are subject to the rules for ports of the node, unless the address belongs to another node', () => {
+    const here = ask(1, [at('192.0.2.10')]);
+    const there = ask(2, [at('192.0.2.99')]);
+    const virtual = ask(3, [{ address: addressOf('192.0.2.10') }]);
+    assert.deepEqual(judge([here, there, virtual], contextWith({}, ['tcp 13306'])), [
+      'PortInUseOnNode',
+      'admitted',
+      'admitted',
+    ]);
+    assert.deepEqual(judge([here, there], { translated: { has: () => true } }), ['PortInUseOnNode', 'admitted']);
+    const range = (from: number) => ({ from, to: from + 9 });
+    assert.deepEqual(judge([here, there, virtual], contextWith({ allowedPorts: [range(2000)] })), [
+      'PortNotAllowed',
+      'PortNotAllowed',
+      'admitted',
+    ]);
+    assert.deepEqual(judge([here, virtual], contextWith({ nodePorts: [range(13_300)] })), [
+      'PortNotAllowed',
+      'admitted',
+    ]);
+  });
+});
 
 describe('decidePorts', () => {
   it('sorts Gateways of the same second by namespace and name, regardless of UIDs', () => {

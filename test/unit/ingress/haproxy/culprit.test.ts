@@ -1,9 +1,34 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'mocha';
-import { findFault } from '../../../../src/ingress/haproxy/culprit.ts';
+import { accuse, findFault } from '../../../../src/ingress/haproxy/culprit.ts';
 import type { HttpState } from '../../../../src/ingress/haproxy/model.ts';
 import { noGateways, type VirtualHost } from '../../../../src/ingress/haproxy/rule.ts';
 import { makeBackend, makeSite, makeState } from '../../../netns/ingress/haproxy/fixtures.ts';
+
+describe('accuse', () => {
+  it('names backends by line, and renders a file once for all alerts', () => {
+    let count = 0;
+    const file = 'conf/30-backends-07.cfg';
+    const content = () => {
+      count++;
+      return [
+        '# Comment\n',
+        'backend be_http:t:a from http\n  x\n  y\n\n',
+        'backend spare-1 from http # be_http:t:b\n  z\n',
+      ];
+    };
+    const ids = ['be_http:t:a', 'be_http:t:b'];
+    const state = makeState({ backends: ids.map((id) => makeBackend(id, [])) });
+    const alert = (line: number) => `parsing [/run/x/gen-1/${file}:${line}] : unknown keyword`;
+    const blame = (...lines: readonly number[]) =>
+      [...accuse(lines.map(alert), new Map([[file, content]]), state).values()].map(({ name }) => name);
+    assert.deepEqual([blame(1), blame(2), blame(4), blame(6), blame(7)], [[], [ids[0]], [ids[0]], [ids[1]], [ids[1]]]);
+    count = 0;
+    assert.deepEqual(blame(...Array.from({ length: 100 }, (_, index) => index)), ids);
+    assert.equal(count, 1);
+    assert.deepEqual([...accuse(['parsing [/run/x/conf/20-frontends.cfg:3] : no'], new Map(), state)], []);
+  });
+});
 
 describe('findFault', () => {
   const ids = ['be_http:t:a', 'be_http:t:b', 'be_http:t:c'];

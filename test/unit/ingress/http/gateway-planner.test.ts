@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import fc from 'fast-check';
 import { describe, it } from 'mocha';
 import { defaultPolicy } from '../../../../src/ingress/claims/policy.ts';
+import type { Pending } from '../../../../src/ingress/haproxy/report.ts';
 import type { Rule, Target } from '../../../../src/ingress/haproxy/rule.ts';
 import { describeHostClaims } from '../../../../src/ingress/http/describe-claims.ts';
 import { type DesiredSites, type HttpDesiredSettings, SitePlanner } from '../../../../src/ingress/http/desired.ts';
@@ -44,11 +45,15 @@ function startDenying(deniedDomains: readonly string[], ...objects: readonly obj
   const planner = new SitePlanner(inventory, [routes, toys], { ...settings, policy }, () => ({ state: 'missing' }));
   const journal = inventory.openJournal();
   const compute = () => planner.compute(journal.take(), new Set());
+  const list = (desired: DesiredSites, pending?: ReadonlyMap<string, Pending>) =>
+    new VerdictWriter(planner.finder).list(desired, new Map(), pending);
   const judge = (desired: DesiredSites) =>
-    new VerdictWriter(planner.finder)
-      .list(desired, new Map())
-      .map(({ meta, listener, arrival, reason }) => [arrival ?? listener ?? 'default', meta.name, reason ?? 'served']);
-  return { toys, compute, judge, inventory };
+    list(desired).map(({ meta, listener, arrival, reason }) => [
+      arrival ?? listener ?? 'default',
+      meta.name,
+      reason ?? 'served',
+    ]);
+  return { toys, compute, judge, list, inventory };
 }
 
 function prefix(value: string, ...services: readonly string[]): ToyRule {
@@ -306,7 +311,7 @@ describe('SitePlanner with listeners of Gateways', () => {
   });
 
   it('gives listeners their certificates, and names in a ClientHello their backends', () => {
-    const { toys, compute, judge } = start(...service('web', [8001]));
+    const { toys, compute, judge, list } = start(...service('web', [8001]));
     const source = (pem: string) => ({
       from: 'text' as const,
       certificate: { pem, field: 'tls' },
@@ -359,6 +364,17 @@ describe('SitePlanner with listeners of Gateways', () => {
     assert.equal(desired.backends.get('be_tcp:shop:toy.passed')?.mode, 'tcp');
     const reasons = judge(desired).map(([listener, , reason]) => `${listener} ${reason}`);
     assert.ok(reasons.includes('bad InvalidCertificateRef') && reasons.includes('wild served'), reasons.join());
+    // A certificate that waits for a reload of HAProxy.
+    const waiting = [...desired.certificates.values()].find(({ hosts }) => hosts[0] === '*.a.test')?.name ?? '';
+    for (const [cause, pending, reason] of [
+      ['reload', 'all', undefined],
+      ['budget', undefined, 'NotApplied'],
+    ] as const) {
+      const verdicts = list(desired, new Map([[waiting, { isServed: false, cause }]]));
+      const found = (name: string) => verdicts.find(({ listener }) => listener === name);
+      assert.deepEqual([found('wild')?.pending?.what, found('wild')?.reason], [pending, reason]);
+      assert.deepEqual([found('all')?.pending?.what, found('all')?.reason], [undefined, undefined]);
+    }
   });
 
   it('decides as the specification does', () => {

@@ -56,7 +56,25 @@ const withVirtual: IngressRules = {
   virtual,
 };
 
+/** Two own addresses of the node with the same port, beside a port of all addresses. */
+const withPlaced: IngressRules = {
+  ...rules(
+    open({ port: 81 }),
+    open({ port: 80, address: address('192.0.2.20'), ofNode: true, endpoints: [endpoint(2)], idleTimeout: 5000 }),
+    open({ port: 80, address: address('192.0.2.21'), ofNode: true, endpoints: [] }),
+  ),
+  placed: [address('192.0.2.20'), address('192.0.2.21')],
+};
+
 describe('compileIngress', () => {
+  it('renders ports at own addresses of the node like the golden file', () => {
+    assertGolden('rules/ingress-placed.nftables', compareDocuments(undefined, compileIngress(withPlaced)));
+    assertGolden(
+      'rules/ingress-placed-state.nftables',
+      new StateTable(withPlaced).install(withPlaced.ports, undefined),
+    );
+  });
+
   it('renders ports of virtual addresses like the golden file', () => {
     assertGolden('rules/ingress-virtual.nftables', compareDocuments(undefined, compileIngress(withVirtual)));
     assertGolden(
@@ -328,6 +346,33 @@ describe('judgeConnections', () => {
       );
     });
   }
+
+  it('judges a connection to an own address of the node by its port there, or else by that of all addresses', () => {
+    const placed = { address: address('192.168.12.5'), ofNode: true as const };
+    const judgeAt = judgeConnections(
+      [...ports, open({ ...placed, port: 14_000, endpoints: [endpoint(4)] })],
+      false,
+      virtual,
+    );
+    const verdictOf = (destination: string, port: number, last: number) =>
+      judgeAt({
+        protocol: 'tcp',
+        port,
+        destination: address(destination),
+        endpoint: `10.128.10.${last} 7000`,
+        established: true,
+        client: address('192.0.2.1'),
+      });
+    assert.deepEqual(
+      [
+        verdictOf('192.168.12.5', 14_000, 4),
+        verdictOf('192.168.12.6', 14_000, 4),
+        verdictOf('192.168.12.5', 13_306, 2),
+        verdictOf('192.168.12.5', 13_306, 4),
+      ],
+      ['keep', 'drain', 'keep', 'drain'],
+    );
+  });
 
   it('judges a connection to a virtual address by the ports of that address only', () => {
     const judgeAt = judgeConnections(
