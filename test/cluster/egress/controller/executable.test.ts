@@ -44,7 +44,8 @@ describe('the controller as built', () => {
     const lease = ['--lease-namespace', 'system', '--lease-name', 'own', '--lease-duration', '1s'];
     const command = ['--pid', '--fork', '--kill-child', program, ...options, ...lease, '--listen-port', '0'];
     const identity = () =>
-      (lab.server.get(clusterPaths.leases, 'system/own')?.spec as { holderIdentity?: string } | undefined)?.holderIdentity;
+      (lab.server.get(clusterPaths.leases, 'system/own')?.spec as { holderIdentity?: string } | undefined)
+        ?.holderIdentity;
     const start = async (predecessor: string | undefined) => {
       child = spawn('unshare', command, { stdio: 'ignore' });
       const renewals = () => lab.server.requests.filter((line) => /^(POST|PUT) .*\/leases/.test(line)).length;
