@@ -72,7 +72,7 @@ export class PeerIndex {
     const places = new Map(
       Array.from(hosts, ([host, paths]) => {
         const planned = paths.flatMap((path) => planPaths(path, settings).map((plan) => ({ path, plan })));
-        const owned = planned.filter(({ plan }) => plan.isUnservable !== true || hasAccessRules(one));
+        const owned = planned.filter(({ plan }) => plan.isUnservable !== true || hasAccessRules(settings));
         return [host, new Map(owned.map(({ path, plan }) => [placeOf(plan.match), path.backend]))] as const;
       }),
     );

@@ -195,7 +195,8 @@ function addPaths(
     const place = placeOf(plan.match);
     if (plan.isUnservable === true) {
       // Requests for this path must not reach a server without the access rules of this Ingress.
-      if (hasAccessRules({ settings, findings })) add(plan.match, makeFilters({}), { shares: [] }, plan.covers);
+      if (hasAccessRules(settings)) add(plan.match, makeFilters({}), { shares: [] }, plan.covers);
+      else if (isRestricted(findings)) add(standIn(path), makeFilters({}), { shares: [] }, plan.covers);
       continue;
     }
     const owner = peers.ownerOf(host, place);
@@ -218,11 +219,22 @@ function addPaths(
   }
 }
 
-/** Returns whether an Ingress has rules without which its paths must not be served, known to this router or not. */
-export function hasAccessRules({ settings, findings }: Pick<ReadIngress, 'settings' | 'findings'>): boolean {
-  const { allowed, denied, login } = settings;
-  if (allowed !== undefined || denied !== undefined || login !== undefined) return true;
+/** Returns whether the Ingress has rules without which its paths must not be served. */
+export function hasAccessRules({ allowed, denied, login }: IngressSettings): boolean {
+  return allowed !== undefined || denied !== undefined || login !== undefined;
+}
+
+/** Returns whether an access rule that this router cannot enforce closes the Ingress. */
+function isRestricted(findings: readonly Finding[]): boolean {
   return findings.some(({ outcome, subject }) => outcome === 'closed' && isAccessRule(subject));
+}
+
+/**
+ * Returns an exact path in place of one that cannot be served, so that the guard of the host knows the requests that it
+ * covers. The closed Ingress takes no path of others.
+ */
+function standIn({ path }: IngressPath): Match['path'] {
+  return { type: 'exact', value: `/${path.replace(/^\//, '').replace(/[^\x21-\x7e]/g, '_')}`.slice(0, 1000) };
 }
 
 /** Returns what does not work about the users of an Ingress. */

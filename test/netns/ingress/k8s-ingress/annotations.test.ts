@@ -230,7 +230,7 @@ describe('Annotations of ingress-nginx in the compiled agent', () => {
   const node = new HttpNode('eran', { ROUTER_GRACEFUL_SHUTDOWN_DELAY: '1ms', ROUTER_MAX_SHUTDOWN_TIMEOUT: '1s' });
 
   before(async function () {
-    this.timeout(60_000);
+    this.timeout(120_000);
     await node.up();
     await node.serve({ name: 'one', port: 8001 });
     await node.serve({ name: 'two', port: 8002 });

@@ -173,7 +173,7 @@ describe('Basic authentication of Ingresses in the compiled agent', () => {
   });
 
   before(async function () {
-    this.timeout(60_000);
+    this.timeout(120_000);
     await node.up();
     await node.serve({ name: 'one', port: 8001 });
     await node.serve({ name: 'two', port: 8002 });
