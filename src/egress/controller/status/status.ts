@@ -26,18 +26,33 @@ export interface StatusParts {
 /** Maximum number of statuses whose stored form is cached. */
 const mostRemembered = 10_000;
 
+/** Milliseconds after which dropped fields are written again: the definition may have been updated meanwhile. */
+const longestDrop = 10 * 60_000;
+
+interface StoredSummary {
+  readonly sent: RouterSummary;
+  readonly kept: unknown;
+  /** Monotonic milliseconds. */
+  readonly at: number;
+}
+
 /** Writes statuses of routers. */
 export class RouterStatusWriter {
   readonly #parts: StatusParts;
-  /** False if the cluster's definition of EgressRouter, which may be OpenShift's, has only conditions. */
-  #keepsSummary = true;
+  readonly #now: () => number;
+  /** Until when the cluster's definition of EgressRouter, which may be OpenShift's, counts as one with only conditions. */
+  #droppedUntil = Number.NEGATIVE_INFINITY;
   /** Summaries as sent and as stored, by UID: an older definition of EgressRouter drops newer fields. */
-  readonly #stored = new LRUCache<string, { readonly sent: RouterSummary; readonly kept: unknown }>({
-    max: mostRemembered,
-  });
+  readonly #stored = new LRUCache<string, StoredSummary>({ max: mostRemembered });
 
-  constructor(parts: StatusParts) {
+  /** @param now monotonic milliseconds */
+  constructor(parts: StatusParts, now: () => number = () => performance.now()) {
     this.#parts = parts;
+    this.#now = now;
+  }
+
+  get #keepsSummary(): boolean {
+    return this.#now() >= this.#droppedUntil;
   }
 
   /**
@@ -65,8 +80,9 @@ export class RouterStatusWriter {
     });
     if (typeof outcome === 'string') return;
     const written = readRouter(outcome.written);
-    this.#keepsSummary = written?.status.routers !== undefined;
-    this.#stored.set(uid, { sent: summary, kept: summaryOf(written?.status ?? {}) });
+    this.#droppedUntil = written?.status.routers === undefined ? this.#now() + longestDrop : Number.NEGATIVE_INFINITY;
+    const at = this.#now();
+    this.#stored.set(uid, { sent: summary, kept: summaryOf(written?.status ?? {}), at });
     // Changes by others must be processed with the watch's next event.
     if (written?.generation === router.generation) learn(outcome.written);
     const conditions = drafts.map(({ type, status, reason }) => `${type}=${status} ${reason}`);
@@ -89,7 +105,8 @@ export class RouterStatusWriter {
     const written = summaryOf(status);
     if (isDeepStrictEqual(summary, written)) return true;
     const stored = this.#stored.get(uid);
-    return stored !== undefined && isDeepStrictEqual(stored, { sent: summary, kept: written });
+    if (stored === undefined || this.#now() >= stored.at + longestDrop) return false;
+    return isDeepStrictEqual([stored.sent, stored.kept], [summary, written]);
   }
 
   #tellChanges(router: Router, drafts: readonly RouterCondition[], before: unknown): void {
