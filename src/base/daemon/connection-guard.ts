@@ -7,6 +7,8 @@ export interface ConnectionLimits {
   readonly all: number;
   /** Maximum number of connections from one address. */
   readonly fromOne: number;
+  /** Milliseconds in which a client must send a complete request. */
+  readonly requestTime: number;
   /** Milliseconds in which a client must receive a response. */
   readonly answerTime: number;
 }
@@ -20,14 +22,24 @@ export function guardConnections(server: Server, limits: ConnectionLimits): void
   /** Open connections, the longest without a request first. */
   const waiting = new Set<Socket>();
   const busy = new Set<Socket>();
+  const timers = new WeakMap<Socket, NodeJS.Timeout>();
 
+  const waitFor = (socket: Socket): void => {
+    waiting.add(socket);
+    // The server's own timeouts do not cover connections that another listener accepted.
+    timers.set(
+      socket,
+      setTimeout(() => socket.destroy(), limits.requestTime),
+    );
+  };
   const makeRoom = (of: readonly Socket[], limit: number): void => {
     for (const socket of of.slice(0, Math.max(0, of.length - limit))) socket.destroy();
   };
 
   server.on('connection', (socket: Socket) => {
-    waiting.add(socket);
+    waitFor(socket);
     socket.once('close', () => {
+      clearTimeout(timers.get(socket));
       waiting.delete(socket);
       busy.delete(socket);
     });
@@ -44,6 +56,7 @@ export function guardConnections(server: Server, limits: ConnectionLimits): void
   });
 
   server.on('request', ({ socket }: IncomingMessage, response: ServerResponse) => {
+    clearTimeout(timers.get(socket));
     waiting.delete(socket);
     busy.add(socket);
     const timer = setTimeout(() => socket.destroy(), limits.answerTime);
@@ -51,7 +64,7 @@ export function guardConnections(server: Server, limits: ConnectionLimits): void
       clearTimeout(timer);
       busy.delete(socket);
       // The connection is idle again, and the youngest one.
-      if (!socket.destroyed) waiting.add(socket);
+      if (!socket.destroyed) waitFor(socket);
     });
   });
 }

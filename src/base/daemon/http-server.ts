@@ -1,8 +1,13 @@
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
+import type { Server } from 'node:net';
 import { type ConnectionLimits, guardConnections } from './connection-guard.ts';
 import { type AccessRules, refuse } from './metrics-access.ts';
+import { acceptTls, type TlsSettings } from './tls-port.ts';
 
 export type { Credentials } from './metrics-access.ts';
+
+/** A server that can end its connections. */
+export type DaemonServer = Server & { closeAllConnections(): void };
 
 /** Makes a document to serve as JSON. */
 export type DocumentMaker = (query: URLSearchParams) => unknown;
@@ -21,6 +26,8 @@ export interface HttpParts extends AccessRules {
   readonly documents?: Readonly<Record<string, DocumentMaker>>;
   /** HTML page at `/` for a person; undefined until there is data. */
   readonly page?: (query: URLSearchParams) => string | undefined | Promise<string | undefined>;
+  /** Certificate for clients that use TLS. `report` receives its problem, or undefined when there is none. */
+  readonly tls?: TlsSettings & { readonly report: (problem: string | undefined) => void };
 }
 
 /** Times in milliseconds, sizes in bytes. */
@@ -32,13 +39,13 @@ const requestLimits = {
   maxHeaderSize: 8192,
 };
 
-const connectionLimits: ConnectionLimits = { all: 200, fromOne: 100, answerTime: 10_000 };
+const connectionLimits: ConnectionLimits = { all: 200, fromOne: 100, requestTime: 8000, answerTime: 10_000 };
 
 /**
  * Creates a server for `/metrics` and documents, which may need credentials or a token, and for `/healthz` and
  * `/readyz`, which do not.
  */
-export function createDaemonServer(parts: HttpParts): Server {
+export function createDaemonServer(parts: HttpParts): DaemonServer {
   const { contentType } = parts.metrics;
   const shared = { ...parts, metrics: { contentType, metrics: shareRuns(() => parts.metrics.metrics()) } };
   const server = createServer(requestLimits, (request, response) => {
@@ -47,7 +54,7 @@ export function createDaemonServer(parts: HttpParts): Server {
   guardConnections(server, connectionLimits);
   // The client closed the connection without a complete request, so it expects no response.
   server.on('clientError', (_error, socket) => void socket.destroy());
-  return server;
+  return parts.tls === undefined ? server : acceptTls(server, parts.tls, parts.tls.report);
 }
 
 /** Shares one run between concurrent callers. */

@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import { hostname } from 'node:os';
 import { createDaemonServer, listen } from '../../base/daemon/http-server.ts';
 import type { DaemonLog } from '../../base/daemon/log.ts';
@@ -73,8 +74,9 @@ export async function startController(
     if (image === undefined) return;
     const lease: KubeLease = new KubeLease(
       api,
-      // A restarted controller needs another identity, because its predecessor may still be writing.
-      { ...options.lease, holder: `${hostname()}_${process.pid}` },
+      // A restarted controller needs another identity, because its predecessor may still be writing. In a container,
+      // the process ID is always 1, and nodes may share a host name.
+      { ...options.lease, holder: `${hostname()}_${process.pid}_${randomUUID()}` },
       () => {
         log.info({}, 'This controller is the leader');
         controller.review();

@@ -1,5 +1,4 @@
-import type { Server } from 'node:http';
-import { type Credentials, createDaemonServer } from '../../base/daemon/http-server.ts';
+import { createDaemonServer, type DaemonServer } from '../../base/daemon/http-server.ts';
 import type { DaemonLog } from '../../base/daemon/log.ts';
 import type { EndSignal } from '../../base/daemon/run.ts';
 import { version } from '../../base/daemon/version.ts';
@@ -49,6 +48,7 @@ import { IngressAgent } from './agent.ts';
 import { joinNode } from './node-share.ts';
 import type { AgentOptions } from './options.ts';
 import { openSiteSources } from './site-sources.ts';
+import type { StatsOptions } from './stats-options.ts';
 import { StatsServer } from './stats-server.ts';
 
 /** Source of objects and destination of statuses. */
@@ -156,7 +156,7 @@ export async function startDaemon(
   });
   void new AddressMetrics(metrics.registry, { state: () => keeper.state, assignments: () => ports.assignments });
   const { stats } = options;
-  const makeServer = (credentials: Credentials | undefined): Server =>
+  const makeServer = ({ credentials, tls }: StatsOptions): DaemonServer =>
     createDaemonServer({
       metrics: {
         contentType: metrics.registry.contentType,
@@ -187,11 +187,14 @@ export async function startDaemon(
       page: (query) => renderPage({ agent, ports, http, node: options.ports.node }, query.get('q') ?? ''),
       partUnreadiness: (part) => agent.unreadiness ?? ports.describePort(part),
       ...(credentials !== undefined && { credentials }),
+      ...(tls !== undefined && {
+        tls: { ...tls, report: (problem: string | undefined) => report('certificate of statistics', problem) },
+      }),
     });
   const server =
     stats &&
     new StatsServer(
-      () => makeServer(stats.credentials),
+      () => makeServer(stats),
       stats,
       (problem) => report('statistics', problem),
     );

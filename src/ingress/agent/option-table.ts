@@ -235,6 +235,25 @@ export const optionTable: OptionTable<OptionName> = {
     help: 'file with the password for /metrics',
     variable: 'STATS_PASSWORD_FILE',
   },
+  'stats-tls-certificate': {
+    value: 'FILE',
+    help: 'serve /metrics also with TLS, with this certificate (PEM); a replaced file is read again',
+    variable: 'ROUTER_METRICS_TLS_CERT_FILE',
+  },
+  'stats-tls-key': { value: 'FILE', help: 'key of that certificate', variable: 'ROUTER_METRICS_TLS_KEY_FILE' },
+  'stats-tls-min-version': {
+    value: 'VERSION',
+    help: 'minimum TLS version of /metrics: TLSv1.2 or TLSv1.3',
+    variable: 'ROUTER_METRICS_TLS_MIN_VERSION',
+    initial: 'TLSv1.2',
+    fallsBack: true,
+  },
+  'stats-tls-ciphers': {
+    value: 'NAME:...',
+    help: 'ciphers of /metrics, with names of OpenSSL or IANA',
+    variable: 'ROUTER_METRICS_TLS_CIPHERS',
+    fallsBack: true,
+  },
   'log-level': {
     heading: 'General',
     value: 'LEVEL',

@@ -1,6 +1,8 @@
 import { existsSync, readFileSync } from 'node:fs';
+import { createSecureContext } from 'node:tls';
 import type { Credentials } from '../../base/daemon/http-server.ts';
 import type { OptionReader } from '../../base/daemon/reader.ts';
+import type { TlsSettings } from '../../base/daemon/tls-port.ts';
 import { parseAddress } from '../../base/model/address.ts';
 import { parsePort } from '../../base/read/parse-port.ts';
 
@@ -9,6 +11,8 @@ export interface StatsOptions {
   readonly address: string;
   readonly port: number;
   readonly credentials?: Credentials;
+  /** Absent: without TLS. */
+  readonly tls?: TlsSettings;
 }
 
 /** Names of these options. */
@@ -19,7 +23,11 @@ export type StatsOptionName =
   | 'stats-username'
   | 'stats-password'
   | 'stats-username-file'
-  | 'stats-password-file';
+  | 'stats-password-file'
+  | 'stats-tls-certificate'
+  | 'stats-tls-key'
+  | 'stats-tls-min-version'
+  | 'stats-tls-ciphers';
 
 /** Returns undefined if the port is 0 and nothing is served. */
 export function readStatsOptions(reader: OptionReader<StatsOptionName>): StatsOptions | undefined {
@@ -32,9 +40,72 @@ export function readStatsOptions(reader: OptionReader<StatsOptionName>): StatsOp
     reader.problems.push('STATS_USERNAME and STATS_PASSWORD: must both be set, or neither');
   }
   const credentials = username === undefined || password === undefined ? undefined : { username, password };
+  const tls = readTls(reader);
   const place = listen ?? { address: address ?? (credentials === undefined ? '127.0.0.1' : anyAddress()), port };
   if (place.port === undefined || place.port === 0) return undefined;
-  return { address: place.address, port: place.port, ...(credentials !== undefined && { credentials }) };
+  return {
+    address: place.address,
+    port: place.port,
+    ...(credentials !== undefined && { credentials }),
+    ...(tls !== undefined && { tls }),
+  };
+}
+
+function readTls(reader: OptionReader<StatsOptionName>): TlsSettings | undefined {
+  const certificateFile = reader.read('stats-tls-certificate', (path) => path);
+  const keyFile = reader.read('stats-tls-key', (path) => path);
+  const minVersion = reader.read('stats-tls-min-version', parseVersion, 'must be TLSv1.2 or TLSv1.3') ?? 'TLSv1.2';
+  const ciphers = reader.read('stats-tls-ciphers', parseCiphers, 'must be names of ciphers, separated by ":"');
+  if ((certificateFile === undefined) !== (keyFile === undefined)) {
+    reader.problems.push('ROUTER_METRICS_TLS_CERT_FILE and ROUTER_METRICS_TLS_KEY_FILE: must both be set, or neither');
+  }
+  if (certificateFile === undefined || keyFile === undefined) return undefined;
+  return { certificateFile, keyFile, minVersion, ...(ciphers !== undefined && { ciphers }) };
+}
+
+/** Versions as HAProxy and as OpenShift's TLS profiles spell them. Older ones are raised. */
+const versions: Readonly<Record<string, TlsSettings['minVersion']>> = {
+  'TLSv1.0': 'TLSv1.2',
+  'TLSv1.1': 'TLSv1.2',
+  'TLSv1.2': 'TLSv1.2',
+  'TLSv1.3': 'TLSv1.3',
+  VersionTLS10: 'TLSv1.2',
+  VersionTLS11: 'TLSv1.2',
+  VersionTLS12: 'TLSv1.2',
+  VersionTLS13: 'TLSv1.3',
+};
+
+function parseVersion(text: string): TlsSettings['minVersion'] | undefined {
+  return Object.hasOwn(versions, text) ? versions[text] : undefined;
+}
+
+/** Returns the ciphers in OpenSSL's form, without unknown ones. Undefined if none is left. */
+function parseCiphers(text: string): string | undefined {
+  const known = text
+    .split(/[:,]/)
+    .map((name) => nameInOpenSsl(name.trim()))
+    .filter((name) => /^[A-Z0-9_-]+$/.test(name) && isCipher(name));
+  return known.length === 0 ? undefined : known.join(':');
+}
+
+/** Returns OpenSSL's name of a cipher of TLS 1.2 with IANA's name, which OpenShift's operator writes. */
+function nameInOpenSsl(name: string): string {
+  const [, exchange, cipher] = /^TLS_(.+)_WITH_(.+)$/.exec(name) ?? [];
+  if (exchange === undefined || cipher === undefined) return name;
+  const short = cipher
+    .replace('3DES_EDE_CBC', 'DES_CBC3')
+    .replace('CHACHA20_POLY1305_SHA256', 'CHACHA20_POLY1305')
+    .replace(/^AES_(\d+)_(?:CBC_)?/, 'AES$1_');
+  return `${exchange === 'RSA' ? '' : `${exchange}-`}${short}`.replaceAll('_', '-');
+}
+
+function isCipher(name: string): boolean {
+  try {
+    createSecureContext({ ciphers: name });
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 /** Returns the wildcard address of both families. */

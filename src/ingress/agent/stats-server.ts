@@ -1,5 +1,4 @@
-import type { Server } from 'node:http';
-import { listen } from '../../base/daemon/http-server.ts';
+import { type DaemonServer, listen } from '../../base/daemon/http-server.ts';
 import type { StatsOptions } from './stats-options.ts';
 
 /** Milliseconds between attempts to listen, and until a failure is reported. */
@@ -7,15 +6,15 @@ const times = { retry: 50, report: 3000 };
 
 /** The server of metrics, health checks and documents. It can be opened again. */
 export class StatsServer {
-  readonly #make: () => Server;
+  readonly #make: () => DaemonServer;
   readonly #place: StatsOptions;
   readonly #report: (problem: string | undefined) => void;
-  #server: Server | undefined;
+  #server: DaemonServer | undefined;
   #timer: NodeJS.Timeout | undefined;
   /** Number of the last call to {@link openSoon} or {@link close}, which ends earlier attempts. */
   #call = 0;
 
-  constructor(make: () => Server, place: StatsOptions, report: (problem: string | undefined) => void) {
+  constructor(make: () => DaemonServer, place: StatsOptions, report: (problem: string | undefined) => void) {
     this.#make = make;
     this.#place = place;
     this.#report = report;

@@ -101,6 +101,8 @@ export class GatewaySites implements SiteDecisions {
   #addresses: AddressSources | undefined;
   #sitePorts: SitePorts | undefined;
   #taken: ChangedObjects | undefined;
+  /** Kinds whose source was asked about the last changes. */
+  #asked = new Set<SiteRouteKind>();
   /** `KIND/NAMESPACE/NAME` of routes whose requests may have changed in the last update. */
   #dirty = new Set<string>();
 
@@ -149,14 +151,20 @@ export class GatewaySites implements SiteDecisions {
     changes: ChangedObjects | undefined,
     references: ReadonlySet<string>,
   ): Iterable<string> {
-    this.#update(changes, references);
+    // The source that is asked first decides for all. At the start there are no changes to compare, only a second question.
+    const isDecided =
+      this.#asked.size > 0 && changes === this.#taken && (changes !== undefined || !this.#asked.has(kind));
+    if (!isDecided) {
+      this.#asked.clear();
+      this.#update(changes, references);
+    }
+    this.#asked.add(kind);
     const prefix = `${kind}/`;
     return [...this.#dirty].filter((key) => key.startsWith(prefix)).map((key) => key.slice(prefix.length));
   }
 
-  /** After a change, the source that is asked first decides for all. */
+  /** Decides about all routes that a change may affect. */
   #update(changes: ChangedObjects | undefined, references: ReadonlySet<string>): void {
-    if (changes !== undefined && changes === this.#taken) return;
     this.#taken = changes;
     this.#dirty = new Set();
     const addresses = this.#settings.addresses();
@@ -344,15 +352,16 @@ export class GatewaySites implements SiteDecisions {
 
   *#listListeners(): Iterable<SiteListener> {
     for (const [listener, { holder, decision }] of this.#served) {
-      const addresses = listOwnPlaces(holder.addresses)?.map(({ address }) => address.text) ?? [];
+      const places = listOwnPlaces(holder.addresses);
       const { clients } = decision;
-      const key = [...addresses, ...(clients === undefined ? [] : Object.values(clients))].join();
+      const written = (places ?? []).map(({ address, ofNode }) => `${address.text} ${ofNode}`);
+      const key = [...written, ...(clients === undefined ? [] : Object.values(clients))].join();
       const known = this.#listeners.get(listener);
       if (known?.addresses === key) {
         yield known.made;
         continue;
       }
-      const made = translateListener(holder, listener as L7Listener, addresses, clients);
+      const made = translateListener(holder, listener as L7Listener, places, clients);
       this.#listeners.set(listener, { addresses: key, made });
       yield made;
     }

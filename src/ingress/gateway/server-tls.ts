@@ -83,6 +83,8 @@ export class ServerTls {
    * @param home namespace of the route
    */
   dress(share: ServiceShare, home: string, gateway: Gateway): ServiceShare {
+    // Usually there are none, and every backend of every route comes here.
+    if (this.#policies.decided.length === 0) return share;
     const place = { ...share, namespace: share.namespace ?? home };
     const policy = this.#policies.find(targetPortOf(place, (key) => this.#objects.get('Service', key)));
     if (policy === undefined) return share;

@@ -1,6 +1,7 @@
 import type { CertificateSource } from '../intent/certificate-source.ts';
 import type { ClientVerification, ListenerTls, SiteListener } from '../intent/listener.ts';
 import type { HostSpan, SiteDemand, SiteFields, SiteRequest } from '../intent/site-request.ts';
+import type { OwnPlace } from './gateway-addresses.ts';
 import type { L7Listener } from './listener.ts';
 import { type ListenerHolder, listenerId } from './listener-holder.ts';
 import { type Permit, RuleGroups } from './rule-groups.ts';
@@ -64,18 +65,19 @@ function translateDemand(route: SiteRoute, permit: Permit): SiteDemand {
 /**
  * Translates a listener.
  *
- * @param addresses empty: the node's own
+ * @param places the only addresses; absent: the node's own
  */
 export function translateListener(
   holder: ListenerHolder,
   { name, port, protocol, hostname, tls }: L7Listener,
-  addresses: readonly string[],
+  places: readonly OwnPlace[] | undefined,
   clients?: ClientVerification,
 ): SiteListener {
   return {
     id: listenerId(holder, name),
     owner: { kind: holder.kind, meta: holder.meta },
-    addresses,
+    addresses: places?.map(({ address }) => address.text) ?? [],
+    ...(places?.some(({ ofNode }) => ofNode) && { ofNode: true as const }),
     port,
     protocol: ({ http: 'HTTP', https: 'HTTPS', tls: 'TLS' } as const)[protocol],
     ...(hostname !== undefined && { hostname }),

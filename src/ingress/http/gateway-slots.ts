@@ -14,6 +14,8 @@ export interface GatewayPlanSettings extends GatewaySettings {
 export interface Translation {
   /** Canonical addresses. Empty: the addresses of the node that belong to no pool. */
   readonly addresses: readonly string[];
+  /** The addresses are own ones of nodes. Absent: they belong to a pool. */
+  readonly ofNode?: true;
   readonly port: number;
   readonly to: number;
 }
@@ -81,10 +83,12 @@ export class GatewaySlots {
     return this.#apart.flatMap((place): Translation[] => {
       const to = this.#ports.get(kindOf(place));
       if (to === undefined) return [];
-      const { at, port } = place;
+      const { at, port, listeners } = place;
       const addresses = at.map((one) => one.slice(one.indexOf('@') + 1)).filter((one) => one !== '*');
       const any: Translation[] = at.includes(`${port}@*`) ? [{ addresses: [], port, to }] : [];
-      return addresses.length === 0 ? any : [...any, { addresses, port, to }];
+      const isOfNode = [...listeners.values()].some(({ ofNode }) => ofNode);
+      const own = { addresses, port, to, ...(isOfNode && { ofNode: true as const }) };
+      return addresses.length === 0 ? any : [...any, own];
     });
   }
 

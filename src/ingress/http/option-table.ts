@@ -440,9 +440,5 @@ export const unservedVariables: Readonly<Record<string, string>> = {
   ROUTER_METRICS_HAPROXY_EXPORTED: 'all metrics are exported',
   ROUTER_METRICS_READY_HTTP_URL: 'the readiness endpoint is /readyz on --stats-port',
   UPGRADE_VALIDATION: 'no version serves fewer Routes',
-  ROUTER_METRICS_TLS_CERT_FILE: 'metrics are served without TLS, by default on loopback',
-  ROUTER_METRICS_TLS_KEY_FILE: 'metrics are served without TLS, by default on loopback',
-  ROUTER_METRICS_TLS_CIPHERS: 'metrics are served without TLS, by default on loopback',
-  ROUTER_METRICS_TLS_MIN_VERSION: 'metrics are served without TLS, by default on loopback',
   ROUTER_SERVICE_NAMESPACE: 'statuses name the router only; see --lease-namespace for its Lease',
 };

@@ -19,6 +19,8 @@ export interface SiteListener {
   readonly owner: ListenerOwner;
   /** Addresses in canonical text. Empty: the addresses of the node that belong to no pool. */
   readonly addresses: readonly string[];
+  /** The addresses are own ones of nodes, where other listeners have other ports. Absent: they belong to this owner. */
+  readonly ofNode?: true;
   /** 1–65535. */
   readonly port: number;
   readonly protocol: ListenerProtocol;

@@ -42,13 +42,14 @@ export function isDurable({ certificate }: KeyPair, now = Date.now()): boolean {
   return Date.parse(new X509Certificate(certificate).validTo) - now > lifetimes.authorityMargin;
 }
 
-/** Whether a certificate was signed by the authority for a domain's wildcard, and is not about to expire. */
-export function isCurrent(pair: KeyPair, authority: KeyPair, domain: string, now = Date.now()): boolean {
+/** Whether a certificate was signed by the authority for all names, and is not about to expire. */
+export function isCurrent(pair: KeyPair, authority: KeyPair, names: readonly string[], now = Date.now()): boolean {
   const [leaf, issuer] = [new X509Certificate(pair.certificate), new X509Certificate(authority.certificate)];
+  const present = leaf.subjectAltName?.split(', ') ?? [];
   return (
     leaf.checkIssued(issuer) &&
     leaf.verify(issuer.publicKey) &&
-    leaf.subjectAltName?.split(', ').includes(`DNS:*.${domain}`) === true &&
+    names.every((name) => present.includes(`DNS:${name}`)) &&
     Date.parse(leaf.validTo) - now > lifetimes.leafMargin
   );
 }
@@ -103,13 +104,21 @@ export async function createAuthority(now = Date.now()): Promise<KeyPair> {
   return { certificate: `${cert.trim()}\n`, key: `${key.trim()}\n` };
 }
 
-/** Creates a certificate for all names of a domain, followed by the authority's certificate. */
-export async function createCertificate(authority: KeyPair, domain: string, now = Date.now()): Promise<KeyPair> {
+/**
+ * Creates a certificate of a server, followed by the authority's certificate.
+ *
+ * @param names DNS names, at least one
+ */
+export async function createCertificate(
+  authority: KeyPair,
+  names: readonly string[],
+  now = Date.now(),
+): Promise<KeyPair> {
   const { generate } = await import('selfsigned');
-  const wildcard = `*.${domain}`;
+  const [first = ''] = names;
   const { cert, private: key } = await generate(
     // A common name has at most 64 characters (RFC 5280, appendix A).
-    [{ name: 'commonName', value: wildcard.length <= 64 ? wildcard : 'ingress router' }],
+    [{ name: 'commonName', value: first.length <= 64 ? first : 'ingress router' }],
     {
       ...keys,
       notBeforeDate: new Date(now - day),
@@ -119,7 +128,7 @@ export async function createCertificate(authority: KeyPair, domain: string, now 
         { name: 'basicConstraints', cA: false, critical: true },
         { name: 'keyUsage', digitalSignature: true, keyEncipherment: true, critical: true },
         { name: 'extKeyUsage', serverAuth: true },
-        { name: 'subjectAltName', altNames: [{ type: 2, value: wildcard }] },
+        { name: 'subjectAltName', altNames: names.map((value) => ({ type: 2, value })) },
       ],
     },
   );

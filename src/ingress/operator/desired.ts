@@ -21,6 +21,8 @@ export interface RouterContext {
   readonly references: References;
   /** The default certificate that the operator created. */
   readonly certificate: KeyPair;
+  /** The certificate of the metrics. */
+  readonly metricsCertificate: KeyPair;
   /** The Secret with the credentials of metrics, if it exists. */
   readonly stats: unknown;
   /** Whether the Service of type NodePort has the port of metrics, or does not exist. */
@@ -43,7 +45,8 @@ export function makeObjects(
   // Drains skip the pods of DaemonSets, so a budget would have no effect.
   const budget = isDaemonSet(workload) ? undefined : makeBudget(name, spec);
   return [
-    makeCertificate(name, context.certificate),
+    makeCertificate(name, names.certificate, context.certificate),
+    makeCertificate(name, names.metricsCertificate, context.metricsCertificate),
     makeStats(name, context.stats),
     ...references.copies,
     makePolicy(name),
@@ -53,9 +56,9 @@ export function makeObjects(
   ];
 }
 
-function makeCertificate(owner: string, { certificate, key }: KeyPair): RouterObject {
+function makeCertificate(owner: string, name: string, { certificate, key }: KeyPair): RouterObject {
   const data = { 'tls.crt': encode(certificate), 'tls.key': encode(key) };
-  return makeObject('secrets', owner, namesOf(owner).certificate, { type: 'kubernetes.io/tls', data });
+  return makeObject('secrets', owner, name, { type: 'kubernetes.io/tls', data });
 }
 
 /** Returns the credentials of metrics, which are generated once. */

@@ -45,8 +45,10 @@ export interface RouterNames {
   readonly nodePort: string;
   readonly internal: string;
   readonly stats: string;
-  /** Secret with the certificate that the operator creates. */
+  /** Secret with the default certificate that the operator creates. */
   readonly certificate: string;
+  /** Secret with the certificate of the metrics. */
+  readonly metricsCertificate: string;
   readonly clientAuthorities: string;
   readonly errorPages: string;
 }
@@ -58,6 +60,7 @@ export function namesOf(name: string): RouterNames {
     internal: `router-internal-${name}`,
     stats: `router-stats-${name}`,
     certificate: `router-certs-${name}`,
+    metricsCertificate: `router-metrics-certs-${name}`,
     clientAuthorities: `router-client-ca-${name}`,
     errorPages: `${name}-errorpages`,
   };
@@ -65,6 +68,12 @@ export function namesOf(name: string): RouterNames {
 
 /** Maximum length of a name with which the names of all objects are valid: a Service's has at most 63 characters. */
 export const longestName = 63 - 'router-internal-'.length;
+
+/** Returns the DNS names of the Service for metrics. */
+export function metricsHostsOf(name: string): readonly string[] {
+  const service = `${namesOf(name).internal}.${places.routers}.svc`;
+  return [service, `${service}.cluster.local`];
+}
 
 /** Label of the nodes on which the DaemonSet `ingress-agent` runs (manifests/ingress/daemonset.yaml). */
 export const agentNodeLabel = 'egress-router.io/ingress';

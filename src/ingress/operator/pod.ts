@@ -206,6 +206,9 @@ function listVolumes({ name, spec, certificate }: PodParts): readonly { volume: 
   const { clientCertificatePolicy, clientCA } = spec.clientTLS ?? {};
   return [
     entry('default-certificate', mountPaths.certificate, { secret: { secretName: certificate, defaultMode: 0o440 } }),
+    entry('metrics-certs', mountPaths.metricsCertificate, {
+      secret: { secretName: names.metricsCertificate, defaultMode: 0o440 },
+    }),
     entry('stats-auth', mountPaths.stats, { secret: { secretName: names.stats, defaultMode: 0o440 } }),
     entry('service-ca-bundle', mountPaths.services, {
       configMap: { name: authorityNames.services, ...file('service-ca.crt') },

@@ -7,10 +7,10 @@ import { type Admission, admit, assignDomains } from './admission.ts';
 import { type ApplyParts, applyObject, type Obstacle, pruneObjects } from './apply.ts';
 import { type Authority, AuthorityError } from './authority.ts';
 import { createCertificate, decode, isCurrent, type KeyPair, readKeyPair } from './certificates.ts';
-import { makeObjects } from './desired.ts';
+import { makeObjects, type RouterContext } from './desired.ts';
 import { listIgnoredFields } from './ignored-fields.ts';
 import { type IngressController, readIngressController } from './ingress-controller.ts';
-import { finalizer, namesOf, places, podLabel } from './names.ts';
+import { finalizer, metricsHostsOf, namesOf, places, podLabel } from './names.ts';
 import type { RouterObject } from './objects.ts';
 import { type References, readReferences } from './references.ts';
 import { isComplete, type Rollout, readRollout } from './rollout.ts';
@@ -39,6 +39,8 @@ export interface RouterWorkParts extends ApplyParts {
   readonly events: EventRecorder;
   readonly log: DaemonLog;
 }
+
+type Certificates = Pick<RouterContext, 'certificate' | 'metricsCertificate'>;
 
 /** Milliseconds after which an object is reconciled again without an event. */
 const again = { obstacle: 30_000, certificate: 43_200_000, events: 1000 };
@@ -101,9 +103,9 @@ export class RouterWork {
     references: References,
   ): Promise<Obstacle | undefined> {
     const { name } = object.meta;
-    const certificate = await this.#findCertificate(name, admission.domain);
-    if ('reason' in certificate) return certificate;
-    const wanted = this.#list(object, admission, references, certificate);
+    const certificates = await this.#findCertificates(name, admission.domain);
+    if ('reason' in certificates) return certificates;
+    const wanted = this.#list(object, admission, references, certificates);
     let obstacle: Obstacle | undefined;
     for (const one of wanted) {
       const isWorkload = one.of === 'deployments' || one.of === 'daemonSets';
@@ -119,7 +121,7 @@ export class RouterWork {
     object: IngressController,
     admission: Extract<Admission, { readonly isAdmitted: true }>,
     references: References,
-    certificate: KeyPair,
+    certificates: Certificates,
   ): readonly RouterObject[] {
     const { stores, settings } = this.#parts;
     const names = namesOf(object.meta.name);
@@ -131,21 +133,28 @@ export class RouterWork {
       ipMode: settings.ipMode,
       hasOneNode: stores.of('nodes').in('').length === 1,
       references,
-      certificate,
+      ...certificates,
       stats: stores.of('secrets').get(places.routers, names.stats),
       hasMetricsNodePort: nodePort === undefined || ports.some((port) => port.name === 'metrics'),
     });
   }
 
-  /** Returns the certificate in the Secret while it is usable; otherwise creates one. */
-  async #findCertificate(name: string, domain: string): Promise<KeyPair | Obstacle> {
+  /** Returns the certificates in Secrets while they are usable; otherwise creates new ones. */
+  async #findCertificates(name: string, domain: string): Promise<Certificates | Obstacle> {
     const { authority, stores } = this.#parts;
+    const find = async (issuer: KeyPair, place: string, hosts: readonly string[]): Promise<KeyPair> => {
+      const secret = stores.of('secrets').get(places.routers, place);
+      const present = isRecord(secret) && isRecord(secret.data) ? readKeyPair(secret.data) : undefined;
+      if (present !== undefined && isCurrent(present, issuer, hosts)) return present;
+      return await createCertificate(issuer, hosts);
+    };
     try {
       const issuer = await authority.get();
-      const secret = stores.of('secrets').get(places.routers, namesOf(name).certificate);
-      const present = isRecord(secret) && isRecord(secret.data) ? readKeyPair(secret.data) : undefined;
-      if (present !== undefined && isCurrent(present, issuer, domain)) return present;
-      return await createCertificate(issuer, domain);
+      const names = namesOf(name);
+      return {
+        certificate: await find(issuer, names.certificate, [`*.${domain}`]),
+        metricsCertificate: await find(issuer, names.metricsCertificate, metricsHostsOf(name)),
+      };
     } catch (error) {
       if (error instanceof AuthorityError) return { reason: 'AuthorityInvalid', message: error.message };
       throw error;

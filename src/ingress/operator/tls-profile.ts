@@ -64,6 +64,23 @@ const profileGroups = ['X25519MLKEM768', 'X25519', 'secp256r1', 'secp384r1'];
 /** Groups of a custom profile that names none. */
 const customGroups = [...profileGroups, 'secp521r1'];
 
+/**
+ * Variables of the TLS settings of metrics, with IANA's names of ciphers. OpenShift's operator takes them from the profile
+ * of the API server, which is Intermediate by default, and not from that of the router.
+ */
+export const metricsTls = {
+  ROUTER_METRICS_TLS_CIPHERS: [
+    ...modern,
+    'TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256',
+    'TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256',
+    'TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384',
+    'TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384',
+    'TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256',
+    'TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256',
+  ].join(':'),
+  ROUTER_METRICS_TLS_MIN_VERSION: 'VersionTLS12',
+} as const;
+
 type Profile = IngressControllerSpec['tlsSecurityProfile'];
 
 /** Returns the ciphers, groups and version of a profile. Intermediate is the default. */

@@ -177,7 +177,7 @@ export class ControllerLab {
       signal: (name) => void program.end(name),
       get isLeading() {
         const spec = server.get(paths.leases, 'system/controller')?.spec as { holderIdentity?: string } | undefined;
-        return spec?.holderIdentity?.endsWith(`_${program.pid}`) === true;
+        return spec?.holderIdentity?.includes(`_${program.pid}_`) === true;
       },
     };
   }

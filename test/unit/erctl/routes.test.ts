@@ -1,8 +1,7 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
-import type { Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { createDaemonServer, type HttpParts } from '../../../src/base/daemon/http-server.ts';
+import { createDaemonServer, type DaemonServer, type HttpParts } from '../../../src/base/daemon/http-server.ts';
 import { renderRoutes } from '../../../src/erctl/screens/routes.ts';
 import { claimsDocumentSchema } from '../../../src/ingress/claims/claims-document.ts';
 import { describePortClaims } from '../../../src/ingress/claims/describe-claims.ts';
@@ -40,7 +39,7 @@ describe('renderRoutes', () => {
 });
 
 describe('erctl routes', () => {
-  let server: Server;
+  let server: DaemonServer;
   let url: string;
   const environment = { ...process.env };
 

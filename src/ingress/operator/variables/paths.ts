@@ -3,6 +3,7 @@ export const mountPaths = {
   certificate: '/etc/pki/tls/private',
   services: '/var/run/configmaps/service-ca',
   stats: '/var/lib/haproxy/conf/metrics-auth',
+  metricsCertificate: '/etc/pki/tls/metrics-certs',
   clientAuthorities: '/etc/pki/tls/client-ca',
   errorPages: '/var/lib/haproxy/conf/error_code_pages',
 } as const;

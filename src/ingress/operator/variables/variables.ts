@@ -3,7 +3,7 @@ import { writeSelector } from '../label-selector.ts';
 import { annotations, places } from '../names.ts';
 import type { IngressControllerSpec } from '../spec.ts';
 import { portsOf, type Strategy, usesProxyProtocol } from '../strategy.ts';
-import { chooseTlsProfile, serveTlsProfile, writeTlsVariables } from '../tls-profile.ts';
+import { chooseTlsProfile, metricsTls, serveTlsProfile, writeTlsVariables } from '../tls-profile.ts';
 import { writeHeaderVariables } from './headers.ts';
 import { writeLoggingVariables } from './logging.ts';
 import type { IpMode, Variables } from './model.ts';
@@ -38,6 +38,9 @@ export function writeVariables(parts: VariableParts): Variables {
     STATS_PASSWORD_FILE: `${mountPaths.stats}/statsPassword`,
     STATS_PORT: `${ports.stats}`,
     ROUTER_METRICS_TYPE: 'haproxy',
+    ROUTER_METRICS_TLS_CERT_FILE: `${mountPaths.metricsCertificate}/tls.crt`,
+    ROUTER_METRICS_TLS_KEY_FILE: `${mountPaths.metricsCertificate}/tls.key`,
+    ...metricsTls,
     ROUTER_TCP_BALANCE_SCHEME: 'source',
     DEFAULT_CERTIFICATE_DIR: mountPaths.certificate,
     DEFAULT_DESTINATION_CA_PATH: `${mountPaths.services}/service-ca.crt`,

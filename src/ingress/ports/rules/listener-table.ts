@@ -5,8 +5,10 @@ import { passLoopback } from './frame.ts';
 
 /** Connections to a port that HAProxy serves at another port, so that a new port needs no reload. */
 export interface ListenerTranslation {
-  /** Canonical addresses. Empty: every address of the node that no other translation names. */
+  /** Canonical addresses. Empty: every address of the node but those that other translations reserve. */
   readonly addresses: readonly string[];
+  /** The addresses are own ones of nodes, with other ports for others. Absent: these translations reserve them. */
+  readonly ofNode?: true;
   readonly port: number;
   /** HAProxy's port. */
   readonly to: number;
@@ -38,11 +40,11 @@ export function compileListeners(
     const address = `ipv${family}_addr`;
     const at = new Map<string, string>();
     const named = new Map<string, string>();
-    for (const { addresses, port, to } of translations) {
+    for (const { addresses, ofNode, port, to } of translations) {
       for (const text of addresses) {
         if (parseAddress(text)?.family !== family) continue;
         at.set(`${text} . ${port}`, `goto ${chainOf(to)}`);
-        named.set(text, '');
+        if (ofNode !== true) named.set(text, '');
       }
     }
     collections.set(`at${family}`, { kind: 'map', head: [`type ${address} . inet_service : verdict`], elements: at });

@@ -3,6 +3,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { executable } from '../../../lab/executable.ts';
 import { until } from '../../../until.ts';
+import { clusterPaths } from '../../lab/cluster.ts';
 import { ControllerLab } from '../../lab/controller-lab.ts';
 
 const program = executable('egress-router-controller');
@@ -35,6 +36,32 @@ describe('the controller as built', () => {
     child.kill('SIGTERM');
     assert.deepEqual((await once(child, 'exit'))[0], 0);
   }).timeout(30_000);
+
+  it('has another identity in its Lease after a restart, also as process 1 of a container', async () => {
+    lab = new ControllerLab();
+    const kubeconfig = await lab.up();
+    const options = ['--image', 'registry.example/egress-router:1', '--kubeconfig', kubeconfig];
+    const lease = ['--lease-namespace', 'system', '--lease-name', 'own', '--lease-duration', '1s'];
+    const command = ['--pid', '--fork', '--kill-child', program, ...options, ...lease, '--listen-port', '0'];
+    const identity = () =>
+      (lab.server.get(clusterPaths.leases, 'system/own')?.spec as { holderIdentity?: string } | undefined)
+        ?.holderIdentity;
+    const start = async (predecessor: string | undefined) => {
+      child = spawn('unshare', command, { stdio: 'ignore' });
+      const renewals = () => lab.server.requests.filter((line) => /^(POST|PUT) .*\/leases/.test(line)).length;
+      const before = renewals();
+      await until(
+        () => renewals() > before && identity() !== undefined,
+        () => lab.server.requests.slice(-5),
+        20_000,
+      );
+      child.kill('SIGKILL');
+      await once(child, 'exit');
+      assert.notEqual(identity(), predecessor);
+      return identity();
+    };
+    await start(await start(undefined));
+  }).timeout(60_000);
 
   it('serves metrics on other hosts only to clients with a permitted token, and health checks to all', async () => {
     lab = new ControllerLab();

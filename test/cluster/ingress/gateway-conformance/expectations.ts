@@ -32,6 +32,8 @@ export interface Step {
   readonly count?: number;
   readonly parentKind?: string;
   readonly parents?: readonly ParentWords[];
+  /** Whether the `parentRef`s must name their namespace. */
+  readonly namespaceRequired?: boolean;
   readonly listener?: string;
   readonly port?: number;
   readonly scheme?: string;
@@ -85,6 +87,7 @@ export interface ListenerWords {
 }
 
 export interface ParentWords {
+  readonly controllerName: string;
   readonly parentRef: Readonly<Record<string, unknown>>;
   readonly conditions: readonly ConditionWords[];
 }

@@ -11,7 +11,7 @@ import type { ConformanceTest, Step } from './expectations.ts';
 import type { GatewayLab } from './gateway-lab.ts';
 import { writeEndpoint } from './pods.ts';
 import { checkNamespaces, checkStatus } from './status-checks.ts';
-import { findUnknownFields } from './step-fields.ts';
+import { findUnknownFields, speaksHttp2 } from './step-fields.ts';
 import { checkAnswer } from './traffic-checks.ts';
 import { dnsQuestion, setValue, unusable, usable } from './values.ts';
 
@@ -249,7 +249,7 @@ export class Player {
             ...(step.clientCertificate !== undefined && { pair: this.#pairOf(step.clientCertificate) }),
           },
         }),
-        ...(protocol === 'h2' && { isHttp2: true }),
+        ...(speaksHttp2(protocol) && { isHttp2: true }),
       },
     });
   }

@@ -142,7 +142,7 @@ function checkRoutesAndParent(lab: GatewayLab, step: Step): string | undefined {
 /** The entry of a route for a Gateway or ListenerSet, `NAMESPACE/NAME`. */
 function findParent(route: KubeObject | undefined, gateway: string, kind?: string): Any {
   const [namespace, name] = gateway.split('/');
-  return parentsOf(route).find(
+  const found = parentsOf(route).filter(
     ({ controllerName: owner, parentRef }) =>
       owner === controllerName &&
       parentRef.group === gatewayGroup &&
@@ -150,6 +150,8 @@ function findParent(route: KubeObject | undefined, gateway: string, kind?: strin
       parentRef.name === name &&
       (parentRef.namespace ?? route?.metadata.namespace) === namespace,
   );
+  // Without a kind, a Gateway and a ListenerSet of one name look the same.
+  return found.every(({ parentRef }) => parentRef.kind === found[0].parentRef.kind) ? found[0] : undefined;
 }
 
 /** The entry of a policy for a Gateway, `NAMESPACE/NAME`. */
@@ -176,11 +178,16 @@ function checkCondition(seen: KubeObject, { kind = '', parent, ancestor, conditi
   return findMissing(conditions, condition);
 }
 
-function checkParents(seen: KubeObject | undefined, { parents = [] }: Step): string | undefined {
+function checkParents(
+  seen: KubeObject | undefined,
+  { parents = [], namespaceRequired = false }: Step,
+): string | undefined {
   const named: readonly Any[] = (seen?.spec as Any)?.parentRefs ?? [];
   const own = parentsOf(seen).filter((one) => one.controllerName === controllerName);
   const isFor = (wanted: Any, actual: Any): boolean =>
     wanted.name === actual.name &&
+    (wanted.kind ?? 'Gateway') === (actual.kind ?? 'Gateway') &&
+    (wanted.group ?? gatewayGroup) === (actual.group ?? gatewayGroup) &&
     (wanted.namespace ?? seen?.metadata.namespace) === (actual.namespace ?? seen?.metadata.namespace);
   // Stricter than the suite, which allows entries that no parentRef of the route names.
   const surplus = own.filter(
@@ -191,7 +198,10 @@ function checkParents(seen: KubeObject | undefined, { parents = [] }: Step): str
   );
   if (surplus.length > 0) return `parents that the route does not name: ${JSON.stringify(surplus)}`;
   for (const { parentRef, conditions } of parents) {
-    const found = own.find((one) => isFor(parentRef, one.parentRef));
+    // Where the suite demands a namespace, the default is not enough.
+    const found = own.find(
+      (one) => isFor(parentRef, one.parentRef) && (!namespaceRequired || one.parentRef.namespace !== undefined),
+    );
     const missing = conditions.flatMap((one) => findMissing(found?.conditions, one) ?? []);
     if (found === undefined || missing.length > 0) return `${missing.join('; ')} ${JSON.stringify(seen?.status)}`;
   }

@@ -70,8 +70,8 @@ const fields: Readonly<Record<string, readonly string[]>> = {
   distribution: [...place, 'request', 'requests', 'concurrency', 'tolerance', 'attempts', 'rule', 'expectShares'],
 };
 
-/** Expectations that the checks obey. */
-const expectations: ReadonlySet<string> = new Set([
+/** What a request may expect. */
+const ofRequest = [
   'status',
   'statusNot',
   'transportError',
@@ -84,34 +84,73 @@ const expectations: ReadonlySet<string> = new Set([
   'responseHeadersAbsent',
   'responseHeadersOneOf',
   'ignoreSpacesInResponseHeaders',
-  'mirroredTo',
-  'upgraded',
-  'frames',
-  'backendSeesHeader',
-  'podNameStartsWith',
   'redirect',
-  'code',
-  'isTLS',
-  'sni',
-  'service',
-  'closedDuringHandshake',
-  'accepted',
-  'anyAnswer',
-  'anyDnsAnswer',
-  'backendOfEveryConnection',
-  'backendOfEveryAnswer',
-]);
+];
+
+/** Expectations that the player checks, by kind of step. */
+const expectations: Readonly<Record<string, readonly string[]>> = {
+  request: [...ofRequest, 'mirroredTo'],
+  mirrorShare: ofRequest,
+  websocket: ['upgraded', 'frames'],
+  repeat: ['backendSeesHeader', 'podNameStartsWith'],
+  grpc: ['code', 'backend', 'namespace'],
+  tcp: ['backend', 'namespace', 'isTLS', 'sni'],
+  tcpConnect: ['accepted'],
+  tlsHandshake: ['closedDuringHandshake'],
+  udp: ['service', 'namespace', 'anyAnswer'],
+  dnsOverUdp: ['anyDnsAnswer'],
+  tcpSample: ['backendOfEveryConnection'],
+  udpSample: ['backendOfEveryAnswer'],
+};
 
 /** Fields of `backendSees` that the checks obey. */
-const seen: ReadonlySet<string> = new Set([
-  'host',
-  'path',
-  'method',
-  'headers',
-  'absentHeaders',
-  'sni',
-  'clientCertificateAmong',
-]);
+const seen = ['host', 'path', 'method', 'headers', 'absentHeaders', 'sni', 'clientCertificateAmong'];
+
+/** Fields of the entries of lists and objects that the player obeys, by path. */
+const nested: Readonly<Record<string, readonly string[]>> = {
+  condition: ['type', 'status', 'reason'],
+  'conditions[]': ['type', 'status', 'reason'],
+  'parents[]': ['controllerName', 'parentRef', 'conditions'],
+  'parents[].parentRef': ['group', 'kind', 'namespace', 'name'],
+  'parents[].conditions[]': ['type', 'status', 'reason'],
+  'listeners[]': ['name', 'supportedKinds', 'attachedRoutes', 'conditions'],
+  'listeners[].conditions[]': ['type', 'status', 'reason'],
+  // The bounds in mirroredCountBetween follow from the percentage.
+  'mirroredTo[]': ['backend', 'namespace', 'percent'],
+  query: ['name', 'type'],
+  'expect.redirect': ['host', 'path', 'scheme', 'port'],
+  'expect.mirroredTo[]': ['backend', 'namespace'],
+  'expect.frames[]': ['send', 'data', 'dataHex', 'answer'],
+  'expect.backendSees': seen,
+};
+
+/** The only values that the player knows of some fields. */
+const values: Readonly<Record<string, readonly unknown[]>> = {
+  protocol: ['h2', 'h2c (prior knowledge)'],
+  followRedirect: [false],
+  subprotocol: [''],
+  typeEqualsSpecType: [true],
+  'exactly[]': ['<usable address>'],
+  'query.type': ['A'],
+  'expect.transportError': [true],
+  'expect.upgraded': [true],
+  'expect.accepted': [true],
+  'expect.closedDuringHandshake': [true],
+  'expect.anyAnswer': [true],
+  'expect.anyDnsAnswer': [true],
+  'expect.backendSeesHeader': ['Backend exactly once'],
+  'expect.podNameStartsWith': ['value of that header'],
+  'parents[].controllerName': ['<controllerName>'],
+  // Every frame comes back as it was sent.
+  'expect.frames[].answer': ['same text', 'same bytes'],
+};
+
+/** Returns whether a request uses HTTP/2. Throws for an unknown protocol. */
+export function speaksHttp2(protocol: string | undefined): boolean {
+  if (protocol !== undefined && values.protocol?.includes(protocol) !== true)
+    throw new Error(`Unknown protocol ${protocol}`);
+  return protocol !== undefined;
+}
 
 /** Returns what a step demands that the player would not check, such as `request.clientCertificate`. */
 export function findUnknownFields(step: Step): readonly string[] {
@@ -120,11 +159,26 @@ export function findUnknownFields(step: Step): readonly string[] {
   const known = fields[kind];
   if (known === undefined) return [kind];
   const own = Object.keys(step).filter((name) => !['do', 'check', ...known].includes(name));
-  const expected = Object.keys(step.expect ?? {}).filter((name) => !expectations.has(name));
-  const sees = Object.keys(step.expect?.backendSees ?? {}).filter((name) => !seen.has(name));
+  const expected = Object.keys(step.expect ?? {}).filter((name) => expectations[kind]?.includes(name) !== true);
+  const inner = kind === 'repeat' ? findUnknownFields({ do: 'request', ...(step.request as Step) }) : [];
   return [
     ...own.map((name) => `${kind}.${name}`),
     ...expected.map((name) => `${kind}.expect.${name}`),
-    ...sees.map((name) => `${kind}.expect.backendSees.${name}`),
+    ...inner.map((name) => `${kind}.${name}`),
+    ...listUnknown(step, '').map((name) => `${kind}.${name}`),
+  ];
+}
+
+/** Returns unknown fields and values below an object, by path. */
+function listUnknown(value: unknown, path: string): readonly string[] {
+  const allowed = values[path];
+  if (allowed !== undefined && !allowed.includes(value)) return [`${path} ${JSON.stringify(value)}`];
+  if (Array.isArray(value)) return value.flatMap((one) => listUnknown(one, `${path}[]`));
+  if (typeof value !== 'object' || value === null) return [];
+  const known = nested[path];
+  const strange = known === undefined ? [] : Object.keys(value).filter((name) => !known.includes(name));
+  return [
+    ...strange.map((name) => `${path}.${name}`),
+    ...Object.entries(value).flatMap(([name, one]) => listUnknown(one, path === '' ? name : `${path}.${name}`)),
   ];
 }

@@ -53,6 +53,8 @@ function dataOf(object: KubeObject | undefined): Readonly<Record<string, string>
   return (object?.data ?? {}) as Readonly<Record<string, string>>;
 }
 
+const objectsPath = `/apis/operator.openshift.io/v1/namespaces/${places.objects}/ingresscontrollers`;
+
 /** Domain of objects that name none. */
 const defaultDomain = 'apps.cluster.test';
 
@@ -107,6 +109,7 @@ describe('The operator of IngressControllers, as the compiled controller', funct
     const own = lab.routerObjects.filter((one) => one.endsWith('-default'));
     assert.deepEqual(own, [
       'secrets router-certs-default',
+      'secrets router-metrics-certs-default',
       'secrets router-stats-default',
       'deployments router-default',
       'services router-internal-default',
@@ -120,6 +123,9 @@ describe('The operator of IngressControllers, as the compiled controller', funct
     const leaf = new X509Certificate(read(lab.router('secrets', 'router-certs-default'), 'tls.crt'));
     assert.ok(leaf.verify(issuer.publicKey));
     assert.equal(leaf.subjectAltName, 'DNS:*.default.example.com');
+    const metrics = new X509Certificate(read(lab.router('secrets', 'router-metrics-certs-default'), 'tls.crt'));
+    assert.ok(metrics.verify(issuer.publicKey));
+    assert.ok(metrics.checkHost('router-internal-default.openshift-ingress.svc') !== undefined);
     const published = lab.server.get(paths.configMaps, `${places.published}/default-ingress-cert`);
     assert.equal(dataOf(published)['ca-bundle.crt'], read(authority, 'tls.crt'));
     assert.match(read(lab.router('secrets', 'router-stats-default'), 'statsPassword'), /^pass[0-9a-f]{24}$/);
@@ -379,6 +385,11 @@ describe('The operator of IngressControllers, as the compiled controller', funct
   it('writes nothing after a restart without changes', async () => {
     await lab.program?.end();
     const count = lab.server.requests.length;
+    const degraded = () =>
+      new Map(
+        lab.server.all(paths.controllers).map(({ metadata: { name } }) => [name, lab.condition(`${name}`, 'Degraded')]),
+      );
+    const before = degraded();
     lab.start([`--ingress-domain=${defaultDomain}`]);
     // Its first write of this object shows that it has seen the others.
     lab.put('last');
@@ -386,7 +397,13 @@ describe('The operator of IngressControllers, as the compiled controller', funct
     const writes = lab.server.requests
       .slice(count)
       .filter((line) => !line.startsWith('GET ') && !/leases|last|events|default-ingress-cert/.test(line));
-    assert.deepEqual(writes, []);
+    // On a slow machine, a grace period may end in the meantime.
+    const changed = [...degraded()].filter(([name, one]) => before.get(name)?.status !== one?.status);
+    const expected = new Set(changed.map(([name]) => `PATCH ${objectsPath}/${name}/status`));
+    assert.deepEqual(
+      writes.filter((line) => !expected.has(line)),
+      [],
+    );
   });
 });
 

@@ -1,8 +1,10 @@
 import assert from 'node:assert/strict';
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { type RequestOptions, request } from 'node:https';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
-import { connect } from 'node:tls';
+import { connect, type TLSSocket } from 'node:tls';
+import { createCertificate } from '../../../../src/ingress/operator/certificates.ts';
 import { places } from '../../../../src/ingress/operator/names.ts';
 import { mountPaths } from '../../../../src/ingress/operator/variables/paths.ts';
 import { TestAuthority } from '../../../lab/certificates.ts';
@@ -91,7 +93,7 @@ const samples: readonly (readonly [name: string, spec: object, https: number, st
 ];
 
 describe('The router of an IngressController', function () {
-  this.timeout(60_000);
+  this.timeout(180_000);
   const lab = new OperatorLab(Object.values(routerPaths));
   const requests: string[] = [];
   let folder: string;
@@ -137,6 +139,7 @@ describe('The router of an IngressController', function () {
       }
     };
     write(mountPaths.certificate, lab.router('secrets', `router-certs-${name}`)?.data, true);
+    write(mountPaths.metricsCertificate, lab.router('secrets', `router-metrics-certs-${name}`)?.data, true);
     write(mountPaths.stats, lab.router('secrets', `router-stats-${name}`)?.data, true);
     write(mountPaths.services, lab.router('configMaps', 'service-ca-bundle')?.data, false);
     write(mountPaths.clientAuthorities, lab.router('configMaps', `router-client-ca-${name}`)?.data, false);
@@ -173,7 +176,7 @@ describe('The router of an IngressController', function () {
           return undefined;
         }
       };
-      await until(async () => (await ask('/healthz/ready')) === 200, output, 20_000);
+      await until(async () => (await ask('/healthz/ready')) === 200, output, 60_000);
       const credentials = lab.router('secrets', `router-stats-${name}`)?.data as Record<string, string>;
       const [user, password] = ['statsUsername', 'statsPassword'].map((key) =>
         Buffer.from(credentials[key] ?? '', 'base64').toString(),
@@ -181,6 +184,30 @@ describe('The router of an IngressController', function () {
       assert.equal(await ask('/metrics'), 401);
       const authorization = `Basic ${Buffer.from(`${user}:${password}`).toString('base64')}`;
       assert.equal(await ask('/metrics', { authorization }), 200);
+      const ca = lab.server.get(paths.configMaps, `${places.published}/default-ingress-cert`)?.data as {
+        'ca-bundle.crt': string;
+      };
+      const host = `router-internal-${name}.${places.routers}.svc`;
+      const scrape = (headers: Readonly<Record<string, string>>) =>
+        askWithTls({ port: stats, ca: ca['ca-bundle.crt'], servername: host, path: '/metrics', headers });
+      assert.deepEqual([(await scrape({})).status, (await scrape({ authorization })).status], [401, 200]);
+      // A certificate that the kubelet replaces is used without a restart; one that is invalid is not.
+      const [certificate, key] = [
+        place(`${mountPaths.metricsCertificate}/tls.crt`),
+        place(`${mountPaths.metricsCertificate}/tls.key`),
+      ];
+      const { serial } = await scrape({ authorization });
+      const [oldCertificate, oldKey] = [readFileSync(certificate), readFileSync(key)];
+      writeFileSync(key, 'none');
+      assert.equal((await scrape({ authorization })).serial, serial);
+      const issuer = lab.server.get(paths.secrets, `${places.objects}/router-ca`)?.data as Record<string, string>;
+      const decode = (word: string) => Buffer.from(issuer[word] ?? '', 'base64').toString();
+      const next = await createCertificate({ certificate: decode('tls.crt'), key: decode('tls.key') }, [host]);
+      writeFileSync(key, next.key);
+      writeFileSync(certificate, next.certificate);
+      assert.notEqual((await scrape({ authorization })).serial, serial);
+      writeFileSync(key, oldKey);
+      writeFileSync(certificate, oldCertificate);
       assert.equal(await readNames(https), `DNS:*.${name}.example.com`);
       // The Route also asks for a port, which is not this router's business.
       await until(
@@ -219,6 +246,19 @@ describe('The router of an IngressController', function () {
     assert.deepEqual([...allowed.difference(used)].sort(), [], 'is allowed and not asked for');
   });
 });
+
+/** Asks with TLS, and verifies the certificate. */
+function askWithTls(
+  options: RequestOptions,
+): Promise<{ readonly status: number | undefined; readonly serial: string }> {
+  return new Promise((resolve, reject) => {
+    const sent = request({ ...options, host: '127.0.0.1', agent: false }, (response) => {
+      const { serialNumber } = (response.socket as TLSSocket).getPeerCertificate();
+      response.resume().once('end', () => resolve({ status: response.statusCode, serial: serialNumber }));
+    });
+    sent.once('error', reject).end();
+  });
+}
 
 /** The names in the certificate of a listener. */
 function readNames(port: number): Promise<string | undefined> {

@@ -132,6 +132,15 @@ describe('ListenerRules', () => {
     assert.deepEqual(seen, ['81', '81']);
   });
 
+  it('serves other ports at an own address of the node that a Gateway has requested', () => {
+    const others = { addresses: [], port: 81, to: 61_001 };
+    const place = { addresses: [own, own6], port: 8080, to: 61_000 };
+    rules.apply([{ ...place, ofNode: true }, others]);
+    const seen = [ask(own, 8080), ask(own6, 8080), ask(pool, 8080), ask(own, 81), ask(own6, 81)];
+    const [atOwn, other] = ['http://own.test:8080/', 'http://other.test:81/'];
+    assert.deepEqual(seen, [atOwn, atOwn, 'curl 7', other, other]);
+  });
+
   it('replaces the rules of an earlier agent, and removes them', () => {
     const next = new ListenerRules('test', ports);
     next.apply([{ addresses: [], port: 8080, to: 61_000 }]);

@@ -1,16 +1,21 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
-import type { Server } from 'node:http';
-import { type AddressInfo, createServer } from 'node:net';
-import { createDaemonServer, type HttpParts } from '../../../../src/base/daemon/http-server.ts';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { type RequestOptions, request } from 'node:https';
+import { type AddressInfo, connect, createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { TLSSocket } from 'node:tls';
+import { createDaemonServer, type DaemonServer, type HttpParts } from '../../../../src/base/daemon/http-server.ts';
 import { parseAddress } from '../../../../src/base/model/address.ts';
 import { probeByConnecting } from '../../../../src/ingress/ports/health.ts';
 import { readListeners } from '../../../../src/ingress/ports/listeners.ts';
+import { TestAuthority } from '../../../lab/certificates.ts';
 
 const metrics = { contentType: 'text/plain; version=0.0.4', metrics: async () => 'up 1\n' };
 
 describe('createDaemonServer', () => {
-  let server: Server;
+  let server: DaemonServer;
   let base: string;
   let unreadiness: string | undefined;
   let claims: unknown;
@@ -88,6 +93,90 @@ describe('createDaemonServer', () => {
     await once(server, 'close');
     assert.equal(readListeners().has(`tcp ${port}`), false);
     assert.deepEqual(readListeners('/nonexistent'), new Set());
+  });
+
+  describe('with a certificate', () => {
+    const authority = new TestAuthority('metrics');
+    const folder = mkdtempSync(join(tmpdir(), 'tls-port-'));
+    const files = { certificateFile: join(folder, 'tls.crt'), keyFile: join(folder, 'tls.key') };
+    const problems: (string | undefined)[] = [];
+    const write = (): void => {
+      const { certificate, key } = authority.issue({ name: 'm', hosts: ['metrics.example'] });
+      writeFileSync(files.keyFile, key);
+      writeFileSync(files.certificateFile, certificate);
+    };
+    const openTls = (more: Partial<NonNullable<HttpParts['tls']>> = {}): Promise<void> =>
+      open({ tls: { ...files, minVersion: 'TLSv1.2', report: (one) => problems.push(one), ...more } });
+    const ask = (options: RequestOptions = {}): Promise<string> =>
+      new Promise((resolve, reject) => {
+        const { port } = server.address() as AddressInfo;
+        const all = { host: '127.0.0.1', port, path: '/metrics', ca: authority.certificate, agent: false, ...options };
+        const sent = request({ servername: 'metrics.example', ...all }, (response) => {
+          const { serialNumber } = (response.socket as TLSSocket).getPeerCertificate();
+          response.resume().once('end', () => resolve(`${response.statusCode} ${serialNumber}`));
+        });
+        sent.once('error', reject).end();
+      });
+    after(() => rmSync(folder, { recursive: true }));
+    beforeEach(() => problems.splice(0));
+
+    it('answers with TLS and without', async () => {
+      write();
+      await openTls({ ciphers: 'ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256' });
+      assert.match(await ask(), /^200 /);
+      assert.equal(await get('/healthz'), '200 ok');
+      assert.equal(await get('/metrics'), '200 up 1');
+      await assert.rejects(
+        ask({ maxVersion: 'TLSv1.2', ciphers: 'ECDHE-ECDSA-AES256-GCM-SHA384:ECDHE-RSA-AES256-GCM-SHA384' }),
+      );
+      assert.deepEqual(problems, [undefined]);
+    });
+
+    it('rejects versions below its minimum', async () => {
+      write();
+      await openTls({ minVersion: 'TLSv1.3' });
+      await assert.rejects(ask({ maxVersion: 'TLSv1.2' }));
+      assert.match(await ask(), /^200 /);
+    });
+
+    it('reads a replaced certificate, and keeps the previous one while the files do not belong together', async () => {
+      write();
+      await openTls();
+      const first = await ask();
+      writeFileSync(files.keyFile, authority.issue({ name: 'o', hosts: ['other.example'] }).key);
+      assert.equal(await ask(), first);
+      assert.match(problems.at(-1) ?? '', /^cannot use .*tls\.crt and .*tls\.key: /);
+      write();
+      assert.notEqual(await ask(), first);
+      assert.equal(problems.at(-1), undefined);
+    });
+
+    it('answers without TLS while the certificate is missing, and with it later', async () => {
+      rmSync(files.certificateFile);
+      await openTls();
+      await assert.rejects(ask());
+      assert.equal(await get('/healthz'), '200 ok');
+      write();
+      assert.match(await ask(), /^200 /);
+    });
+
+    it('answers others while clients connect and send nothing or no TLS', async () => {
+      write();
+      await openTls();
+      const { port } = server.address() as AddressInfo;
+      const open = () =>
+        connect(port, '127.0.0.1')
+          .on('error', () => undefined)
+          .resume();
+      const idle = Array.from({ length: 150 }, open);
+      const odd = open();
+      odd.write(Buffer.from([0x16, 0x03, 0x01, 0xff, 0xff, 1, 2, 3]));
+      assert.match(await ask(), /^200 /);
+      assert.equal(await get('/healthz'), '200 ok');
+      // They do not stay for ever.
+      const left = [...idle, odd].filter((socket) => !socket.destroyed);
+      await Promise.all(left.map((socket) => once(socket, 'close')));
+    });
   });
 });
 

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { type Environment, OptionsError } from '../../../../src/base/daemon/reader.ts';
 import { formatHelp, optionTable } from '../../../../src/ingress/agent/option-table.ts';
 import { type AgentOptions, parseOptions } from '../../../../src/ingress/agent/options.ts';
+import { metricsTls } from '../../../../src/ingress/operator/tls-profile.ts';
 import { isSelected } from '../../../../src/ingress/route/selection.ts';
 
 function parse(args: readonly string[], environment: Environment = {}): AgentOptions {
@@ -108,6 +109,40 @@ describe('parseOptions', () => {
     assert.equal(parse([]).stats?.address, '127.0.0.1');
   });
 
+  it('read the TLS settings of statistics as OpenShift’s operator writes them', () => {
+    const files = { ROUTER_METRICS_TLS_CERT_FILE: '/c/tls.crt', ROUTER_METRICS_TLS_KEY_FILE: '/c/tls.key' };
+    const read = (more: Readonly<Record<string, string>>) => parse([], { ...files, ...more }).stats?.tls;
+    const plain = { certificateFile: '/c/tls.crt', keyFile: '/c/tls.key', minVersion: 'TLSv1.2' };
+    assert.deepEqual(read({}), plain);
+    assert.deepEqual(read(metricsTls), {
+      ...plain,
+      ciphers: [
+        'TLS_AES_128_GCM_SHA256:TLS_AES_256_GCM_SHA384:TLS_CHACHA20_POLY1305_SHA256',
+        'ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256:ECDHE-ECDSA-AES256-GCM-SHA384',
+        'ECDHE-RSA-AES256-GCM-SHA384:ECDHE-ECDSA-CHACHA20-POLY1305:ECDHE-RSA-CHACHA20-POLY1305',
+      ].join(':'),
+    });
+    for (const [given, want] of [
+      ['VersionTLS13', 'TLSv1.3'],
+      ['TLSv1.3', 'TLSv1.3'],
+      ['VersionTLS10', 'TLSv1.2'],
+      ['TLSv1.1', 'TLSv1.2'],
+      ['x', 'TLSv1.2'],
+    ] as const) {
+      assert.equal(read({ ROUTER_METRICS_TLS_MIN_VERSION: given })?.minVersion, want, given);
+    }
+    for (const [given, want] of [
+      ['ECDHE-RSA-AES128-GCM-SHA256,NONE', 'ECDHE-RSA-AES128-GCM-SHA256'],
+      ['TLS_RSA_WITH_AES_128_CBC_SHA', 'AES128-SHA'],
+      ['TLS_ECDHE_RSA_WITH_AES_128_CBC_SHA256', 'ECDHE-RSA-AES128-SHA256'],
+      ['NONE', undefined],
+      ['@SECLEVEL=0', undefined],
+    ] as const) {
+      assert.equal(read({ ROUTER_METRICS_TLS_CIPHERS: given })?.ciphers, want, given);
+    }
+    assert.equal(parse([]).stats?.tls, undefined);
+  });
+
   it('treats * in PROJECT_LABELS as every project, and accepts field conditions in ROUTE_FIELDS', () => {
     const { policy } = parse([], {
       PROJECT_LABELS: '*',
@@ -194,6 +229,11 @@ describe('parseOptions', () => {
       '--listener-ports "61000-61063": listeners are not served with --hosts-only; remove it',
     ],
     [['--stats-username', 'u'], 'STATS_USERNAME and STATS_PASSWORD: must both be set, or neither'],
+    [
+      ['--stats-tls-key', '/x'],
+      'ROUTER_METRICS_TLS_CERT_FILE and ROUTER_METRICS_TLS_KEY_FILE: must both be set, or neither',
+    ],
+    [['--stats-tls-min-version', 'SSLv3'], '--stats-tls-min-version "SSLv3": must be TLSv1.2 or TLSv1.3'],
   ];
   for (const [args, want] of wrong) {
     it(`rejects ${args.join(' ')}`, () => assert.deepEqual(problemsOf(args), [want]));

@@ -251,6 +251,19 @@ describe('HTTPRoutes', () => {
     });
   }
 
+  it('of every kind are listed as changed at the start, and only once', () => {
+    const tls = { name: 'tls', port: 443, protocol: 'TLS', tls: { mode: 'Passthrough' } };
+    const hosts = (kind: string) => ({ hostnames: [`${kind.toLowerCase()}.test`] });
+    const kinds = ['HTTPRoute', 'GRPCRoute', 'TLSRoute'];
+    const world = new World(
+      writeGateway([http(), tls]),
+      ...kinds.map((kind) => writeRoute(kind.toLowerCase(), hosts(kind), {}, kind)),
+    );
+    assert.deepEqual([...world.update()].sort(), kinds.map((kind) => `${kind} shop/${kind.toLowerCase()}`).sort());
+    assert.equal(world.requests.length, 3);
+    assert.deepEqual(world.update(), []);
+  });
+
   it('of another namespace are not accepted unless the listener allows it', () => {
     const world = new World(writeGateway([http()]), writeRoute('a', {}, { namespace: 'bank' }));
     world.update();

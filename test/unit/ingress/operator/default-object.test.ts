@@ -44,10 +44,10 @@ describe('the IngressController "default" that the operator creates', () => {
   }
 
   it('is not created without a domain, or while another object has it', () => {
-    assert.match(`${specOf({ domain: undefined })}`, /^no domain is known; set --ingress-domain/);
+    assert.match(String(specOf({ domain: undefined })), /^no domain is known; set --ingress-domain/);
     const taken = /^IngressController other has the domain apps\.cluster\.test$/;
-    assert.match(`${specOf({ objects: [readSample({ domain }, { name: 'other' })] })}`, taken);
-    assert.match(`${specOf({ objects: [readSample({ domain: undefined }, { name: 'other' })] })}`, taken);
+    assert.match(String(specOf({ objects: [readSample({ domain }, { name: 'other' })] })), taken);
+    assert.match(String(specOf({ objects: [readSample({ domain: undefined }, { name: 'other' })] })), taken);
     assert.deepEqual(specOf({ objects: [readSample({}, { name: 'other' })] }), { replicas: 2 });
   });
 });

@@ -198,6 +198,7 @@ describe('The workload of an IngressController', () => {
     assert.deepEqual(sources, {
       run: undefined,
       'default-certificate': 'own',
+      'metrics-certs': 'router-metrics-certs-default',
       'stats-auth': 'router-stats-default',
       'service-ca-bundle': 'service-ca-bundle',
       'client-ca': 'router-client-ca-default',

@@ -80,7 +80,8 @@ export const noReferences: References = {
 };
 
 const authority = await createAuthority();
-const certificate = await createCertificate(authority, 'apps.example.com');
+const certificate = await createCertificate(authority, ['*.apps.example.com']);
+const metricsCertificate = await createCertificate(authority, ['metrics.example']);
 
 /** The objects of the router of a spec. */
 export function objectsOf(
@@ -95,6 +96,7 @@ export function objectsOf(
     hasOneNode: false,
     references: noReferences,
     certificate,
+    metricsCertificate,
     stats: undefined,
     hasMetricsNodePort: true,
     ...context,
