@@ -401,8 +401,18 @@ describe('Annotations of ingress-nginx in the compiled agent', () => {
   it('applies a changed annotation without a reload', async function () {
     this.timeout(30_000);
     const reloads = async () => {
-      const { body } = await node.ask('http', 'localhost', '/metrics', { address: '127.0.0.1', port: 1936 });
-      return body.split('\n').filter((line) => line.startsWith('egress_router_ingress_haproxy_reloads'));
+      const isCount = (line: string) => line.startsWith('egress_router_ingress_haproxy_reloads');
+      let counts: readonly string[] = [];
+      await until(
+        async () => {
+          const { body } = await node.ask('http', 'localhost', '/metrics', { address: '127.0.0.1', port: 1936 });
+          counts = body.split('\n').filter(isCount);
+          return counts.length > 0;
+        },
+        () => node.log.slice(-2000),
+        20_000,
+      );
+      return counts;
     };
     const before = await reloads();
     const closed = annotated('vhost', { 'whitelist-source-range': '192.0.2.1' });

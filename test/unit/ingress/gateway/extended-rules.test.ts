@@ -36,6 +36,14 @@ const mirror = (more: object = {}, name = 'copy') => ({
 const cors = (more: object) => ({ filters: [{ type: 'CORS', cors: more }], backendRefs: [web] });
 const modifier = (words: object) => ({ type: 'RequestHeaderModifier', requestHeaderModifier: words });
 
+const redirect = { type: 'RequestRedirect', requestRedirect: { port: 8080 } };
+/** Only a rule has CORS. */
+const skippedByRedirect: readonly (readonly [name: string, filter: object])[] = [
+  ['CORS', { type: 'CORS', cors: {} }],
+  ['RequestMirror', mirror()],
+  ['ResponseHeaderModifier', { type: 'ResponseHeaderModifier', responseHeaderModifier: { remove: ['x'] } }],
+];
+
 describe('Rules with extended features', () => {
   const faults: readonly (readonly [title: string, rule: object, fault: RegExp])[] = [
     [
@@ -78,33 +86,20 @@ describe('Rules with extended features', () => {
       },
       /backendRefs\[0\]\.filters: URLRewrite and RequestRedirect of the rule and of a backend exclude each other/,
     ],
-    ...[
-      ['CORS', { type: 'CORS', cors: {} }],
-      ['RequestMirror', mirror()],
-      ['ResponseHeaderModifier', { type: 'ResponseHeaderModifier', responseHeaderModifier: { remove: ['x'] } }],
-    ].map(([name, filter]): readonly [string, object, RegExp] => [
+    ...skippedByRedirect.map(([name, filter]): readonly [string, object, RegExp] => [
       `${name} of the rule, which the redirect of a backend would skip`,
-      {
-        filters: [filter],
-        backendRefs: [web, { ...web, filters: [{ type: 'RequestRedirect', requestRedirect: { port: 8080 } }] }],
-      },
-      new RegExp(
-        `backendRefs\\[1\\]\\.filters: RequestRedirect and ${name} of the rule and of a backend exclude each other`,
-      ),
+      { filters: [filter], backendRefs: [web, { ...web, filters: [redirect] }] },
+      new RegExp(`backendRefs\\[1\\]\\.filters: RequestRedirect and ${name} of the rule and of a backend exclude each`),
     ]),
-    ...[
-      ['RequestMirror', mirror()],
-      ['ResponseHeaderModifier', { type: 'ResponseHeaderModifier', responseHeaderModifier: { remove: ['x'] } }],
-    ].map(([name, filter]): readonly [string, object, RegExp] => [
-      `${name} of a backend, which the redirect of the rule would skip`,
-      {
-        filters: [{ type: 'RequestRedirect', requestRedirect: { port: 8080 } }],
-        backendRefs: [{ ...web, filters: [filter] }],
-      },
-      new RegExp(
-        `backendRefs\\[0\\]\\.filters: RequestRedirect and ${name} of the rule and of a backend exclude each other`,
-      ),
-    ]),
+    ...skippedByRedirect
+      .slice(1)
+      .map(([name, filter]): readonly [string, object, RegExp] => [
+        `${name} of a backend, which the redirect of the rule would skip`,
+        { filters: [redirect], backendRefs: [{ ...web, filters: [filter] }] },
+        new RegExp(
+          `backendRefs\\[0\\]\\.filters: RequestRedirect and ${name} of the rule and of a backend exclude each`,
+        ),
+      ]),
     [
       'a prefix rewrite of a backend behind an exact path',
       {
