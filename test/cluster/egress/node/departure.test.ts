@@ -59,8 +59,6 @@ describe('a router whose pod is terminated, as built', () => {
       assert.ok(child.exitCode === null || performance.now() - begin > 3900, 'it ended before there was a successor');
       assert.deepEqual(Object.keys(await client.stopHammer('before')), [answer]);
       await nodes.addRouter({ node, pod: 'extra', name: 'new' });
-      const other = await lab.agent(node);
-      await other.hammer('after', 'tcp', secondPod.pod[4], 8080, { timeout: 900 });
       assert.deepEqual(await exit, [0, null]);
       await until(
         () => nodes.daemons[0]?.output.includes('its successor has the address') === true,
@@ -68,6 +66,8 @@ describe('a router whose pod is terminated, as built', () => {
         20_000,
       );
       const claims = await nodes.captureClaims('pod');
+      const other = await lab.agent(node);
+      await other.hammer('after', 'tcp', secondPod.pod[4], 8080, { timeout: 900 });
       await new Promise((resolve) => setTimeout(resolve, 1000));
       assert.deepEqual(await claims.stop(), []);
       assert.deepEqual(Object.keys(await other.stopHammer('after')), [answer]);
