@@ -84,12 +84,13 @@ export class AddressKeeper {
   }
 
   /** Suspends routers that may have been replaced and resumes those that were not. Call this several times a second. */
-  look(all: Iterable<Watched>, now: number): void {
-    const { wires, isMissing } = this.#parts;
+  look(all: readonly Watched[], now: number): void {
+    const { wires, isMissing, isEnding } = this.#parts;
     let doubtful: Watched | undefined;
     for (const watched of all) {
       const { state, closure, suspension } = watched;
       if (closure.rival !== undefined) continue;
+      if (isEnding(state) && !this.#defending.has(watched)) void this.#makeWay(watched, all);
       const silence = wires.quietFor(state, now);
       if (suspension.reason !== undefined) {
         const isReady = silence < quiet.cutOff && suspension.isDue(now) && !watched.isBusy;
@@ -181,6 +182,22 @@ export class AddressKeeper {
     problems.report(placeOf(labels), undefined);
     routers.announce(state);
     due.ask = performance.now();
+  }
+
+  /**
+   * Closes the router of a terminating pod when its successor on the same node has its address. The successor's
+   * announcements are not received on the master, because they leave by it.
+   */
+  async #makeWay(watched: Watched, all: readonly Watched[]): Promise<void> {
+    const { wires, isEnding } = this.#parts;
+    const { state } = watched;
+    const addresses = new Set(state.addresses.map(({ address }) => address.text));
+    for (const { state: other, closure } of all) {
+      if (other.master !== state.master || closure.rival !== undefined || isEnding(other)) continue;
+      const address = other.addresses.find((one) => addresses.has(one.address.text))?.address.text;
+      const mac = wires.macOf(other);
+      if (address !== undefined && mac !== undefined) return await this.hear(watched, { address, mac });
+    }
   }
 
   /** Handles an observed claim of a rival immediately, at most once a second per router. */

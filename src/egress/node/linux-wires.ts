@@ -123,12 +123,12 @@ export class LinuxWires implements Wires {
   #claimsOf({ routers }: Followed, { address, mac }: { readonly address: Address; readonly mac: string }): WireClaim[] {
     return routers
       .filter((state) => state.addresses.some((one) => one.address.text === address.text))
-      .filter((state) => this.#macOf(state) !== mac)
+      .filter((state) => this.macOf(state) !== mac)
       .map((state) => ({ state, rival: { address: address.text, mac } }));
   }
 
-  /** Returns the hardware address of a router. Cached, because CHECK detects a change. */
-  #macOf(state: AttachmentState): string | undefined {
+  /** Cached, because CHECK detects a change. */
+  macOf(state: AttachmentState): string | undefined {
     const key = keyOf(state);
     const known = this.#macs.get(key);
     if (known !== undefined) return known;

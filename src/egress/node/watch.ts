@@ -93,7 +93,7 @@ export class RouterWatch {
   }
 
   #lookAtAddresses(): void {
-    this.#keeper.look(this.#watched.values(), performance.now());
+    this.#keeper.look([...this.#watched.values()], performance.now());
     for (const state of this.#parts.routers.listChanged()) {
       const watched = this.#watched.get(keyOf(state));
       if (watched === undefined) continue;

@@ -25,6 +25,8 @@ export interface Wires {
    * without a known gateway.
    */
   quietFor(state: AttachmentState, now: number): number;
+  /** Returns the hardware address of a router's interface; undefined if it cannot be read. Never throws. */
+  macOf(state: AttachmentState): string | undefined;
   /** Closes the sockets. */
   close(): void;
 }

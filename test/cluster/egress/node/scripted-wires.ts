@@ -12,5 +12,6 @@ export class ScriptedWires implements Wires {
   turn = (): readonly WireClaim[] =>
     this.claims.splice(0).flatMap((rival) => this.#states.map((one) => ({ state: one, rival })));
   quietFor = (): number => this.silence;
+  macOf = (): undefined => undefined;
   close = () => undefined;
 }

@@ -29,7 +29,13 @@ describe('a router that is deleted while the daemon probes its gateway', () => {
     };
     const watch = new RouterWatch({
       routers,
-      wires: { retain: () => undefined, turn: () => [], quietFor: () => 0, close: () => undefined },
+      wires: {
+        retain: () => undefined,
+        turn: () => [],
+        quietFor: () => 0,
+        macOf: () => undefined,
+        close: () => undefined,
+      },
       metrics,
       events: {},
       log: pino({ level: 'silent' }),
