@@ -220,7 +220,7 @@ export async function startDaemon(
       if (removes && isOwner) log.info({}, 'Removing the rules');
       // First, so that other nodes take over while this one still serves.
       if (isOwner) await keeper.stop(removes);
-      // Planes that have stopped apply nothing any more.
+      // Second: agent.stop ends the ownership at once, so no sync in progress applies the table again.
       const removeListeners = async (): Promise<void> => void (removes && isOwner && listenerRules?.remove());
       await Promise.all([agent.stop(removes, isOwner), removeListeners(), lease?.release()]);
       await roster?.close(removes);

@@ -1,5 +1,4 @@
 import assert from 'node:assert/strict';
-import { readFileSync } from 'node:fs';
 import { after, before, describe, it } from 'mocha';
 import { TestAuthority } from '../../../lab/certificates.ts';
 import { HttpNode, serverAddress } from '../../../lab/http-node.ts';
@@ -7,6 +6,7 @@ import { until } from '../../../until.ts';
 import { service } from '../http/objects.ts';
 import { type Case, checkTraces, describeAnswer, runCases } from './cases.ts';
 import { ingress, ingressClass, type Paths } from './objects.ts';
+import { checkVerdicts, type IngressVerdict } from './verdicts.ts';
 
 const authority = new TestAuthority('eran authority');
 const inner = authority.issue({ name: 'pod', hosts: ['pod.test'] });
@@ -368,7 +368,7 @@ describe('Annotations of ingress-nginx in the compiled agent', () => {
     assert.equal(servers.size, 1);
   });
 
-  const verdicts: readonly (readonly [name: string, admitted: boolean, message: RegExp])[] = [
+  const verdicts: readonly IngressVerdict[] = [
     ['snippet', false, /^every path answers 503: configuration-snippet "deny all;": nginx configuration/],
     ['external', false, /auth-url .*authentication by an external service is not supported/],
     ['basic', false, /auth-secret "shop\/users": this Secret does not exist/],
@@ -380,23 +380,7 @@ describe('Annotations of ingress-nginx in the compiled agent', () => {
     ['regex', true, /paths\[1\]\.path "\/b\[0-9\]\+\/x": is a regular expression that cannot be expressed/],
     ['rate', true, /limit-rps "1": requests of a client are counted over 10 s/],
   ];
-  for (const [name, admitted, message] of verdicts) {
-    it(`reports ${name} as ${admitted ? 'served' : 'rejected'}, with the reason`, async () => {
-      const read = () => {
-        const { ingresses = [] } = JSON.parse(readFileSync(`${node.manifests}.status.json`, 'utf8'));
-        return ingresses.find((one: { readonly name: string }) => one.name === name);
-      };
-      await until(
-        () => read()?.admitted !== undefined,
-        () => node.log.slice(-2000),
-        20_000,
-      );
-      const { message: seen, ...rest } = read();
-      assert.equal(rest.admitted, admitted, seen);
-      assert.match(seen, message);
-      assert.equal(rest.status.loadBalancer.ingress.length > 0, admitted);
-    });
-  }
+  checkVerdicts(node, verdicts, true);
 
   it('applies a changed annotation without a reload', async function () {
     this.timeout(30_000);

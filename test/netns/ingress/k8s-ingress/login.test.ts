@@ -7,6 +7,7 @@ import { until } from '../../../until.ts';
 import { service } from '../http/objects.ts';
 import { type Case, describeAnswer, fetchTrace, runCases } from './cases.ts';
 import { type IngressWords, ingress, ingressClass } from './objects.ts';
+import { checkVerdicts, type IngressVerdict } from './verdicts.ts';
 
 /** Hashes of the password `secret`, and of `renewed`. */
 const hashes = {
@@ -210,7 +211,7 @@ describe('Basic authentication of Ingresses in the compiled agent', () => {
     assert.equal((await node.ask('http', 'file.test', '/', as('nobody'))).status, 401);
   });
 
-  const verdicts: readonly (readonly [name: string, admitted: boolean, message: RegExp])[] = [
+  const verdicts: readonly IngressVerdict[] = [
     ['file', true, /some users cannot log in: line 4 has the format \$apr1\$ of Apache, .*"htpasswd -nB NAME"/],
     ['missing', false, /auth-secret "shop\/missing": this Secret does not exist/],
     ['apache', false, /no valid user: line 1 has the format \$apr1\$ .*; line 2 has a format in braces/],
@@ -222,22 +223,7 @@ describe('Basic authentication of Ingresses in the compiled agent', () => {
     ['passed', false, /users cannot log in inside TLS/],
     ['listed', true, /satisfy "any": a client must satisfy all access rules/],
   ];
-  for (const [name, admitted, message] of verdicts) {
-    it(`reports ${name} as ${admitted ? 'served' : 'rejected'}, with the reason`, async () => {
-      const read = () => {
-        const { ingresses = [] } = JSON.parse(readFileSync(`${node.manifests}.status.json`, 'utf8'));
-        return ingresses.find((one: { readonly name: string }) => one.name === name);
-      };
-      await until(
-        () => read()?.admitted !== undefined,
-        () => node.log.slice(-2000),
-        20_000,
-      );
-      const { message: seen, ...rest } = read();
-      assert.equal(rest.admitted, admitted, seen);
-      assert.match(seen, message);
-    });
-  }
+  checkVerdicts(node, verdicts);
 
   it('is part of traces', async () => {
     const { outcome, explanation, endpoints } = await fetchTrace(node, 'http', 'file.test', '/');
