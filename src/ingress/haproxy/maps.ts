@@ -13,6 +13,7 @@ const gatewayMaps = [
   'inner',
   'clients',
   'ended-names',
+  'verified',
 ] as const;
 type GatewayMap = (typeof gatewayMaps)[number];
 

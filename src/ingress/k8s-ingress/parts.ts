@@ -1,5 +1,5 @@
 import type { CookieDemand, Group } from '../intent/group.ts';
-import type { Filters, PathRewrite, Redirect } from '../intent/match.ts';
+import type { Filters, HeaderEdits, PathRewrite, Redirect } from '../intent/match.ts';
 import type { ServiceShare } from '../intent/service-share.ts';
 import type { IngressBackend } from './ingress.ts';
 import type { Canary } from './peers.ts';
@@ -14,10 +14,11 @@ interface FilterParts {
 
 /** Returns the filters of a path. */
 export function makeFilters({ redirect, rewrite, settings }: FilterParts): Filters {
-  const { forwardedPrefix, upstreamHost, cors, mirror } = settings ?? {};
+  const { forwardedPrefix, upstreamHost, cors, mirror, clients } = settings ?? {};
   return {
     requestHeaders: [],
     responseHeaders: [],
+    ...(clients === 'off' && { requestEdits: unverified }),
     ...(forwardedPrefix !== undefined && { forwardedPrefix }),
     ...(redirect !== undefined && { redirect: makeRedirect(redirect) }),
     ...(cors !== undefined && { cors }),
@@ -27,6 +28,13 @@ export function makeFilters({ redirect, rewrite, settings }: FilterParts): Filte
     adjustsCase: false,
   };
 }
+
+/** Without verification, clients must not claim a result of it. */
+const unverified: HeaderEdits = {
+  set: [{ name: 'ssl-client-verify', value: 'NONE' }],
+  add: [],
+  remove: ['ssl-client-subject-dn', 'ssl-client-issuer-dn', 'ssl-client-cert'],
+};
 
 function makeRedirect({ path, ...rest }: NonNullable<FilterParts['redirect']>): Redirect {
   return { ...rest, ...(path !== undefined && { path: { type: 'full', value: path } }) };
