@@ -205,12 +205,12 @@ export class IngressSites implements SiteSource {
   }
 
   #noteGuarded(key: string, before: ReadIngress | undefined, now: ReadIngress | undefined): void {
-    for (const secret of before === undefined ? [] : listAccessSecrets(before)) {
+    for (const secret of before ? listAccessSecrets(before) : []) {
       const keys = this.#guarded.get(secret);
       keys?.delete(key);
       if (keys?.size === 0) this.#guarded.delete(secret);
     }
-    for (const secret of now === undefined ? [] : listAccessSecrets(now))
+    for (const secret of now ? listAccessSecrets(now) : [])
       this.#guarded.set(secret, (this.#guarded.get(secret) ?? new Set()).add(key));
   }
 
