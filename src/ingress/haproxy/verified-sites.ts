@@ -58,7 +58,7 @@ export function verifiedRules(settings: Settings): string {
   const isMode = (letter: string) => `{ var(txn.mode) -m sub ${letter} }`;
   const isFailed = '{ var(txn.verify) -m beg FAILED }';
   const isUsed = '{ ssl_c_used }';
-  const pem = `-----BEGIN%%20CERTIFICATE-----%%0A%[ssl_c_der,base64,regsub("(.{64})(?=.)","\\\\1~",g),url_enc,regsub("~|%%7E","%%0A",gi)]%%0A-----END%%20CERTIFICATE-----%%0A`;
+  const pem = `-----BEGIN%%20CERTIFICATE-----%%0A%[ssl_c_der,base64,regsub("(.{64})(?=.)","\\\\1~",g),url_enc,regsub("~","%0A",g)]%%0A-----END%%20CERTIFICATE-----%%0A`;
   return `${hygiene(settings)}${globalHeaders(settings)}  http-request set-var(txn.host) req.hdr(host),field(1,:),rtrim(.)
   http-request set-var(txn.sni) ssl_fc_sni,lower,rtrim(.)
   http-request return status 421 if !{ var(txn.sni) -m found } || !{ var(txn.host),strcmp(txn.sni) eq 0 }

@@ -1,5 +1,5 @@
 import type { CookieDemand, Group } from '../intent/group.ts';
-import type { Filters, HeaderEdits, PathRewrite, Redirect } from '../intent/match.ts';
+import type { Filters, HeaderChange, PathRewrite, Redirect } from '../intent/match.ts';
 import type { ServiceShare } from '../intent/service-share.ts';
 import type { IngressBackend } from './ingress.ts';
 import type { Canary } from './peers.ts';
@@ -16,9 +16,8 @@ interface FilterParts {
 export function makeFilters({ redirect, rewrite, settings }: FilterParts): Filters {
   const { forwardedPrefix, upstreamHost, cors, mirror, clients } = settings ?? {};
   return {
-    requestHeaders: [],
+    requestHeaders: clients === 'off' ? unverified : [],
     responseHeaders: [],
-    ...(clients === 'off' && { requestEdits: unverified }),
     ...(forwardedPrefix !== undefined && { forwardedPrefix }),
     ...(redirect !== undefined && { redirect: makeRedirect(redirect) }),
     ...(cors !== undefined && { cors }),
@@ -29,12 +28,21 @@ export function makeFilters({ redirect, rewrite, settings }: FilterParts): Filte
   };
 }
 
-/** Without verification, clients must not claim a result of it. */
-const unverified: HeaderEdits = {
-  set: [{ name: 'ssl-client-verify', value: 'NONE' }],
-  add: [],
-  remove: ['ssl-client-subject-dn', 'ssl-client-issuer-dn', 'ssl-client-cert'],
-};
+/** Without verification, clients must not claim a result of it. Servers that follow CGI treat "_" as "-". */
+const unverified: readonly HeaderChange[] = [
+  ...['verify', 'subject-dn', 'issuer-dn', 'cert'].flatMap((name) => spell(`ssl-client-${name}`)),
+  { name: 'ssl-client-verify', value: 'NONE' },
+];
+
+/** Returns removals of a header with each mixture of "-" and "_". */
+function spell(name: string): readonly HeaderChange[] {
+  const [first = '', ...rest] = name.split('-');
+  const spellings = rest.reduce<readonly string[]>(
+    (all, word) => all.flatMap((one) => [`${one}-${word}`, `${one}_${word}`]),
+    [first],
+  );
+  return spellings.map((spelling) => ({ name: spelling }));
+}
 
 function makeRedirect({ path, ...rest }: NonNullable<FilterParts['redirect']>): Redirect {
   return { ...rest, ...(path !== undefined && { path: { type: 'full', value: path } }) };

@@ -204,13 +204,13 @@ export class IngressSites implements SiteSource {
     return [...left, ...(now === undefined ? [] : this.#peers.add(key, now))];
   }
 
-  #noteGuarded(key: string, before: ReadIngress | undefined, now: ReadIngress | undefined): void {
-    for (const secret of before ? listAccessSecrets(before) : []) {
+  #noteGuarded(key: string, last: ReadIngress | undefined, next: ReadIngress | undefined): void {
+    for (const secret of last === undefined ? [] : listAccessSecrets(last)) {
       const keys = this.#guarded.get(secret);
       keys?.delete(key);
       if (keys?.size === 0) this.#guarded.delete(secret);
     }
-    for (const secret of now ? listAccessSecrets(now) : [])
+    for (const secret of next === undefined ? [] : listAccessSecrets(next))
       this.#guarded.set(secret, (this.#guarded.get(secret) ?? new Set()).add(key));
   }
 
