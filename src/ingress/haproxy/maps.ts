@@ -14,6 +14,7 @@ const gatewayMaps = [
   'clients',
   'ended-names',
   'verified',
+  'subjects',
 ] as const;
 type GatewayMap = (typeof gatewayMaps)[number];
 

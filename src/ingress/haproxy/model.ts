@@ -51,6 +51,8 @@ export interface SiteClients {
   readonly mode: 'required' | 'optional' | 'untrusted';
   /** Whether servers get the certificate. */
   readonly passesCertificate?: true;
+  /** A regular expression that the subject of the certificate (RFC 2253) must contain. Other clients get 403. */
+  readonly subject?: string;
 }
 
 /** The access rules of each path of a host. */

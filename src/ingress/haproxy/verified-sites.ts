@@ -1,8 +1,11 @@
+import { hash } from 'node:crypto';
+import { withoutBlanks } from './decision-graph.ts';
 import { globalHeaders, hygiene, logNames, setFlags } from './frontend-parts.ts';
 import { innerName } from './gateway-names.ts';
 import type { MapName } from './maps.ts';
 import type { Settings, Site, SiteClients } from './model.ts';
 import { closedRoute, mark } from './paths.ts';
+import { checkPattern, longestSubject } from './pattern.ts';
 import { checkPrefixKey } from './quote.ts';
 
 /**
@@ -19,11 +22,12 @@ export const misdirectedSection = 'answer_421';
 /** Letters of the second part of a host's key after its frontend. */
 const letters: Readonly<Record<SiteClients['mode'], string>> = { required: 'r', optional: 'o', untrusted: 'u' };
 const passes = 'c';
+const compares = 's';
 
 /** Returns the entries of a host whose clients are verified, from those that it would have otherwise. */
 export function verifiedEntries(
   { host }: Site,
-  { inner, mode, passesCertificate }: SiteClients,
+  { inner, mode, passesCertificate, subject }: SiteClients,
   plain: ReadonlyMap<string, string>,
   secure: ReadonlyMap<string, string>,
 ): readonly (readonly [MapName, Map<string, string>])[] {
@@ -36,12 +40,25 @@ export function verifiedEntries(
     ];
   }
   const frontend = innerName(inner);
-  const words = `${letters[mode]}${passesCertificate === true ? passes : ''}`;
+  const words = `${letters[mode]}${passesCertificate === true ? passes : ''}${subject === undefined ? '' : compares}`;
+  // Another pattern has another name, so that a request never meets the pattern of another state.
+  const id = subject === undefined ? '' : hash('sha256', `${host} ${subject}`).slice(0, 32);
   return [
     ['plain', new Map(plain)],
-    ['secure', new Map([[whole, `${misdirectedSection}|${frontend}|${words}`]])],
+    ['secure', new Map([[whole, `${misdirectedSection}|${frontend}|${words}|${id}`]])],
     ['verified', new Map(Array.from(secure, ([key, value]) => [checkPrefixKey(`${frontend}|${key}`), value]))],
+    ['subjects', new Map(subject === undefined ? [] : [[subjectKey(id, subject), '1']])],
   ];
+}
+
+/** Checks a pattern of subjects. Throws {@link UnfitValue}. */
+export function checkSubject(pattern: string): string {
+  return checkPattern(`.*(?:${pattern}).*`);
+}
+
+/** The name keeps a subject from being compared with the patterns of other hosts. */
+function subjectKey(id: string, pattern: string): string {
+  return `^${id};(?=.{0,${longestSubject}}$)(?:${withoutBlanks(checkSubject(pattern))})$`;
 }
 
 /** The headers about the client, with any mixture of "-" and "_". */
@@ -75,6 +92,8 @@ export function verifiedRules(settings: Settings): string {
   http-request deny deny_status 400 if ${isMode(letters.required)} !{ var(txn.verify) -m str SUCCESS }
   http-request deny deny_status 400 if ${isMode(letters.optional)} ${isFailed}
   http-request deny deny_status 400 if ${isMode(letters.untrusted)} ${isFailed} !{ ssl_c_verify ${unknownIssuer} }
+  http-request set-var-fmt(txn.subject) "%[var(txn.own),field(4,|)];%[ssl_c_s_dn(,0,rfc2253)]" if ${isMode(compares)}
+  http-request deny deny_status 403 if ${isMode(compares)} !{ var(txn.subject),map_reg(maps/subjects.map) -m found }
   http-request del-header ${clientHeaders} -m reg
   http-request set-header ssl-client-verify %[var(txn.verify)]
   http-request set-header ssl-client-subject-dn %[ssl_c_s_dn(,0,rfc2253)] if ${isUsed}

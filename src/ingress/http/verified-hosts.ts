@@ -1,7 +1,9 @@
 import { isDeepStrictEqual } from 'node:util';
 import { innerFiles, innerSpans, ownedFile } from '../haproxy/gateway-names.ts';
 import type { GatewaySettings, SiteClients } from '../haproxy/model.ts';
+import { UnfitValue } from '../haproxy/quote.ts';
 import type { ClientAuthorities, Gateways, InnerOwners } from '../haproxy/rule.ts';
+import { checkSubject } from '../haproxy/verified-sites.ts';
 import type { ClientDemand } from '../intent/site-request.ts';
 import { assignSlots } from './gateway-places.ts';
 import type { ServedSite } from './served-site.ts';
@@ -14,11 +16,11 @@ export interface VerifiedPlan {
   /** Authorities by number of the inner frontend. */
   readonly clients: ReadonlyMap<number, ClientAuthorities>;
   readonly owners: ReadonlyMap<number, InnerOwners>;
-  /** Why a host has no frontend. */
-  readonly lack: string;
+  /** Why a host with valid authorities is closed. */
+  readonly lacks: ReadonlyMap<string, string>;
 }
 
-const none: VerifiedPlan = { hosts: new Map(), clients: new Map(), owners: new Map(), lack: '' };
+const none: VerifiedPlan = { hosts: new Map(), clients: new Map(), owners: new Map(), lacks: new Map() };
 
 /** Beginning of the scopes of such hosts; those of listeners begin with their place. */
 const scopePrefix = 'site ';
@@ -64,7 +66,10 @@ export class VerifiedHosts {
       const [demand] = found.toSorted((one, other) => Number(one.pem !== undefined) - Number(other.pem !== undefined));
       if (demand !== undefined) demands.set(host, demand);
     }
-    const wanted = [...demands.values()].filter(({ pem }) => pem !== undefined);
+    const lacks = findUnfit(demands);
+    const wanted = [...demands].flatMap(([host, demand]) =>
+      demand.pem === undefined || lacks.has(host) ? [] : demand,
+    );
     const count = this.#settings?.sites ?? 0;
     this.#slots =
       this.#settings === undefined || count === 0
@@ -82,20 +87,56 @@ export class VerifiedHosts {
       clients.set(inner, { scope: `${scopePrefix}${name}`, pem });
       owners.set(inner, { clients: name.slice(0, name.indexOf('/')) });
     }
-    const hosts = new Map(
-      Array.from(demands, ([host, { name, pem, mode, passesCertificate }]): [string, SiteClients] => {
-        const inner = pem === undefined ? 0 : (this.#slots.get(name) ?? 0);
-        const made = { inner, mode, ...(passesCertificate && { passesCertificate }) };
-        const known = this.#plan.hosts.get(host);
-        return [host, isDeepStrictEqual(known, made) && known !== undefined ? known : made];
-      }),
-    );
     const lack =
       count === 0
         ? 'every path answers 503: the agent cannot verify clients of single hosts without --listener-ports, or if it verifies those of all hosts'
         : `every path answers 503: all ${count} TLS frontends for client certificates of Ingresses are in use; share a Secret, or ask the administrator for a larger range of --listener-ports`;
-    this.#plan = { hosts, clients, owners, lack };
+    const hosts = new Map(
+      Array.from(demands, ([host, { name, pem, mode, passesCertificate, subject }]): [string, SiteClients] => {
+        const isUnfit = pem === undefined || lacks.has(host);
+        const inner = isUnfit ? 0 : (this.#slots.get(name) ?? 0);
+        if (!isUnfit && inner === 0) lacks.set(host, lack);
+        const made = {
+          inner,
+          mode,
+          ...(passesCertificate && { passesCertificate }),
+          ...(inner > 0 && subject !== undefined && { subject }),
+        };
+        const known = this.#plan.hosts.get(host);
+        return [host, isDeepStrictEqual(known, made) && known !== undefined ? known : made];
+      }),
+    );
+    this.#plan = { hosts, clients, owners, lacks };
     return this.#plan;
+  }
+}
+
+/** Maximum number of patterns of a namespace: HAProxy compares a subject with all of them in turn. */
+const mostPatterns = 100;
+
+/** Returns why hosts are closed although their authorities are valid: their patterns are not allowed. */
+function findUnfit(demands: ReadonlyMap<string, ClientDemand>): Map<string, string> {
+  const found = new Map<string, string>();
+  const used = new Map<string, number>();
+  for (const [host, { name, subject }] of demands) {
+    if (subject === undefined) continue;
+    const namespace = name.slice(0, name.indexOf('/'));
+    const count = (used.get(namespace) ?? 0) + 1;
+    used.set(namespace, count);
+    const problem =
+      count > mostPatterns ? `the namespace has more than ${mostPatterns} hosts with patterns` : findFault(subject);
+    if (problem !== undefined) found.set(host, `every path answers 503: auth-tls-match-cn: ${problem}`);
+  }
+  return found;
+}
+
+function findFault(pattern: string): string | undefined {
+  try {
+    checkSubject(pattern);
+    return undefined;
+  } catch (error) {
+    if (error instanceof UnfitValue) return error.message;
+    throw error;
   }
 }
 
@@ -110,8 +151,8 @@ export function joinClients(gateways: Gateways, { clients, owners }: VerifiedPla
 }
 
 /** Returns why a request is closed although its authorities are valid, or undefined. */
-export function findLack({ hosts, lack }: VerifiedPlan, one: ServedSite): string | undefined {
-  return one.demand.closed === undefined && hosts.get(nameOf(one))?.inner === 0 ? lack : undefined;
+export function findLack({ lacks }: VerifiedPlan, one: ServedSite): string | undefined {
+  return lacks.size === 0 || one.demand.closed !== undefined ? undefined : lacks.get(nameOf(one));
 }
 
 /** Returns the names of the client authorities of a request among pending changes. */

@@ -170,4 +170,6 @@ export interface ClientDemand {
   readonly mode: 'required' | 'optional' | 'untrusted';
   /** Whether servers get the certificate. */
   readonly passesCertificate?: true;
+  /** A regular expression that the subject of the certificate (RFC 2253) must contain. Other clients get 403. */
+  readonly subject?: string;
 }

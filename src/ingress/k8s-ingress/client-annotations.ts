@@ -42,27 +42,18 @@ export function readClients(annotations: IngressAnnotations, namespace: string):
   }
   annotations.refuse('auth-tls-error-page', 'differs', 'clients without a valid certificate get 400, and no redirect');
   const secret = readSecret(annotations, namespace, written);
-  const missing = ['auth-tls-match-cn', 'auth-tls-verify-depth'].filter((name) => annotations.text(name) !== undefined);
-  const limits = {
-    'auth-tls-match-cn': 'names of subjects are not compared',
-    'auth-tls-verify-depth': 'the length of certificate chains is not limited',
-  };
-  annotations.refuse(
-    'auth-tls-match-cn',
-    'closed',
-    limits['auth-tls-match-cn'],
-    'use authorities that certify only these clients',
-  );
-  annotations.refuse(
-    'auth-tls-verify-depth',
-    'closed',
-    limits['auth-tls-verify-depth'],
-    'remove it, if all certificates below the authorities may be used',
-  );
+  const subject = annotations.text('auth-tls-match-cn');
+  const isOdd = subject !== undefined && !/^CN=[\x20-\x7e]{1,500}$/.test(subject);
+  if (isOdd) annotations.note('auth-tls-match-cn', 'closed', 'must be CN= and a regular expression in ASCII');
+  const depth = 'auth-tls-verify-depth';
+  const isLimited = annotations.text(depth) !== undefined;
+  const cure = 'remove it, if all certificates below the authorities may be used';
+  annotations.refuse(depth, 'closed', 'the length of certificate chains is not limited', cure);
   return {
     mode: mode ?? 'required',
-    ...(secret !== undefined && missing.length === 0 ? { secret } : { isUnfit: true as const }),
+    ...(secret !== undefined && !isOdd && !isLimited ? { secret } : { isUnfit: true as const }),
     ...(passes === true && { passesCertificate: true as const }),
+    ...(subject !== undefined && { subject }),
   };
 }
 

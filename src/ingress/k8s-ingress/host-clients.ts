@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from 'node:util';
 import type { ReferenceState } from '../intent/references.ts';
 import type { ClientDemand } from '../intent/site-request.ts';
 import { nginxPrefix } from './annotation-reader.ts';
@@ -22,9 +23,14 @@ export interface DecidedClients {
  * @param host empty: all
  */
 export function decideClients(found: HostClients, host: string, states: ClientStates): DecidedClients {
-  const { secret, mode, passesCertificate, isUnfit } = found.clients;
+  const { secret, mode, passesCertificate, subject, isUnfit } = found.clients;
   const name = secret ?? `${found.namespace}/`;
-  const demand = { name, mode, ...(passesCertificate && { passesCertificate }) };
+  const demand = {
+    name,
+    mode,
+    ...(passesCertificate && { passesCertificate }),
+    ...(subject !== undefined && { subject }),
+  };
   if (isUnfit === true || secret === undefined) return { demand, problem: 'its annotations cannot be honored' };
   if (host === '') return { demand, problem: 'client certificates need a rule with a host' };
   if (found.isPassed) return { demand, problem: 'clients cannot be verified inside TLS that a server ends' };
@@ -55,8 +61,7 @@ export function describeClients(
     { subject: `${nginxPrefix}auth-tls-secret`, value: JSON.stringify(own.secret ?? ''), outcome, message },
   ];
   if (found.name !== name) {
-    const isSame = own.secret === found.clients.secret && own.mode === found.clients.mode;
-    const isAlike = isSame && own.passesCertificate === found.clients.passesCertificate;
+    const isAlike = isDeepStrictEqual(own, found.clients);
     return isAlike ? [] : make('refused', `host ${host} verifies clients as the older Ingress ${found.name} demands`);
   }
   if (problem === undefined || own.isUnfit === true) return [];

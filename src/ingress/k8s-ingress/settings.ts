@@ -80,6 +80,8 @@ export interface IngressClients {
   readonly mode: ClientDemand['mode'];
   /** Whether servers get the certificate. */
   readonly passesCertificate?: true;
+  /** As {@link ClientDemand.subject}. */
+  readonly subject?: string;
   /** The annotations cannot be honored, and the hosts are closed. */
   readonly isUnfit?: true;
 }

@@ -153,7 +153,7 @@ function translateHost(
     add({ type: 'element', value: '/' }, makeFilters({ redirect }), { shares: [] });
   } else {
     // The frontend of the host tells servers about the client.
-    const { clients: written, ...others } = settings;
+    const { clients: _own, ...others } = settings;
     addPaths(host, paths, clients === undefined ? settings : others, peers, findings, add);
   }
   if (matches.length === 0) return undefined;

@@ -100,7 +100,16 @@ const objects: readonly object[] = [
   verified('garbage', { 'garbage.test': web }, { 'auth-tls-secret': 'shop/garbage' }),
   verified('revoking', { 'revoking.test': web }, { 'auth-tls-secret': 'shop/revoking' }),
   verified('cross', { 'cross.test': web }, { 'auth-tls-secret': 'rest/one' }),
-  verified('named', { 'named.test': web }, { 'auth-tls-match-cn': 'CN=bob' }),
+  verified('named', { 'named.test': web }, { 'auth-tls-match-cn': 'CN=(?:bob|an n),O=shop' }),
+  verified('named-other', { 'named-other.test': web }, { 'auth-tls-match-cn': 'CN=ann$' }),
+  verified(
+    'named-optional',
+    { 'named-optional.test': web },
+    { 'auth-tls-match-cn': 'CN=bob', 'auth-tls-verify-client': 'optional' },
+  ),
+  ingress('named-late', { 'named.test': { '/late': 'other' } }, { age: 9 }),
+  verified('risky', { 'risky.test': web }, { 'auth-tls-match-cn': 'CN=(a+)+$' }),
+  verified('unnamed', { 'unnamed.test': web }, { 'auth-tls-match-cn': 'O=shop' }),
   verified('deep', { 'deep.test': web }, { 'auth-tls-verify-depth': '1' }),
   verified('passed', { 'passed.test': web }, { 'ssl-passthrough': 'true' }),
   verified('shut', { 'half.test': { '/shut': 'web' } }, { 'auth-tls-secret': 'shop/missing' }),
@@ -110,7 +119,10 @@ const objects: readonly object[] = [
 
 const now = Date.now();
 const day = 86_400_000;
-const as = (authority: 'one' | 'two' | 'three', words: { readonly from?: Date; readonly until?: Date } = {}): Words => {
+const as = (
+  authority: 'one' | 'two' | 'three',
+  words: { readonly name?: string; readonly from?: Date; readonly until?: Date } = {},
+): Words => {
   const { certificate, key } = authorities[authority].issue({ name: 'bob', organisation: 'shop, "x"', ...words });
   return { client: { cert: certificate, key } };
 };
@@ -219,6 +231,15 @@ const cases: readonly Case[] = [
     { sni: 'tame.wild.test' },
   ],
   ['no open host on a connection of a wildcard', 'https', 'tame.wild.test', '/', '421', { ...one, sni: 'a.wild.test' }],
+  ['a subject', 'https', 'named.test', '/', '200 one /', one],
+  ['a subject with a blank', 'https', 'named.test', '/', '200 one /', as('one', { name: 'an n' })],
+  ['no other subject', 'https', 'named.test', '/', '403', as('one', { name: 'eve' })],
+  ['no other subject on a path of another object', 'https', 'named.test', '/late', '403', as('one', { name: 'eve' })],
+  ['no subject of another host', 'https', 'named-other.test', '/', '403', one],
+  ['no subject before the end', 'https', 'named-other.test', '/', '403', as('one', { name: 'ann' })],
+  ['no subject without a certificate', 'https', 'named.test', '/', '400'],
+  ['no subject without an optional certificate', 'https', 'named-optional.test', '/', '403'],
+  ['no subject of another authority', 'https', 'named.test', '/', '400', three],
   ['a canary', 'https', 'main.test', '/', '200 two /', { ...one, headers: { 'x-canary': 'always' } }],
   ['no canary to others', 'https', 'main.test', '/', '400', { headers: { 'x-canary': 'always' } }],
   ['a redirect in spite of ssl-redirect', 'http', 'bare.test', '/', '308 https://bare.test/'],
@@ -232,7 +253,7 @@ const cases: readonly Case[] = [
   ['no default backend without TLS', 'http', 'unknown.test', '/', '503'],
   ['no TLS inside which clients cannot be verified', 'https', 'passed.test', '/', 'closed', one],
   ['no host without TLS', 'http', 'plain.test', '/', '503'],
-  ...['plain', 'missing', 'keyless', 'garbage', 'revoking', 'cross', 'named', 'deep'].map(
+  ...['plain', 'missing', 'keyless', 'garbage', 'revoking', 'cross', 'risky', 'unnamed', 'deep'].map(
     (name): Case => [`no host of the Ingress ${name}`, 'https', `${name}.test`, '/', '503', one],
   ),
   ...['/', '/shut'].map(
@@ -345,7 +366,12 @@ describe('client certificates of Ingresses in the compiled agent', () => {
     ['garbage', false, /ca\.crt.*must contain only certificates in PEM/],
     ['revoking', false, /revocation list \(ca\.crl\), which is not supported/],
     ['cross', false, /must be a Secret of the namespace of the Ingress \(copy the Secret\)/],
-    ['named', false, /auth-tls-match-cn "CN=bob": names of subjects are not compared/],
+    [
+      'risky',
+      false,
+      /auth-tls-match-cn: regular expression .* repeats "\(a\+\)", which may match in more than one way/,
+    ],
+    ['unnamed', false, /auth-tls-match-cn "O=shop": must be CN= and a regular expression/],
     ['deep', false, /auth-tls-verify-depth "1": the length of certificate chains is not limited/],
     ['passed', false, /clients cannot be verified inside TLS/],
     ['shut-open', false, /half\.test answers 503: auth-tls-secret "shop\/missing": this Secret does not exist/],
