@@ -53,7 +53,8 @@ export function verifiedEntries(
 
 /** Checks a pattern of subjects. Throws {@link UnfitValue}. */
 export function checkSubject(pattern: string): string {
-  return checkPattern(`.*(?:${pattern}).*`);
+  // Alone first, so that it cannot close the group around it.
+  return checkPattern(`.*(?:${checkPattern(pattern)}).*`);
 }
 
 /** The name keeps a subject from being compared with the patterns of other hosts. */

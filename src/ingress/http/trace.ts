@@ -252,7 +252,8 @@ function describeClients(clients: ClientDemand | undefined): string {
     optional: 'without an invalid certificate',
     untrusted: 'without an invalid certificate, of any issuer',
   };
-  return `; only for clients ${words[clients.mode]} (authorities in ${clients.name}), others get 400, and requests on connections for other hosts 421`;
+  const subject = clients.subject === undefined ? '' : ` and with ${clients.subject} in its subject (others get 403)`;
+  return `; only for clients ${words[clients.mode]}${subject} (authorities in ${clients.name}), others get 400, and requests on connections for other hosts 421`;
 }
 
 function describeEndpoints({ backend }: MatchedSite): string {

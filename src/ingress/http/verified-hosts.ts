@@ -74,11 +74,7 @@ export class VerifiedHosts {
     this.#slots =
       this.#settings === undefined || count === 0
         ? new Map()
-        : assignSlots(
-            wanted.map(({ name }) => name),
-            innerSpans(this.#settings).site,
-            this.#slots,
-          );
+        : assignSlots(chooseNames(wanted, count, this.#slots), innerSpans(this.#settings).site, this.#slots);
     const clients = new Map<number, ClientAuthorities>();
     const owners = new Map<number, InnerOwners>();
     for (const { name, pem } of wanted) {
@@ -90,7 +86,7 @@ export class VerifiedHosts {
     const lack =
       count === 0
         ? 'every path answers 503: the agent cannot verify clients of single hosts without --listener-ports, or if it verifies those of all hosts'
-        : `every path answers 503: all ${count} TLS frontends for client certificates of Ingresses are in use; share a Secret, or ask the administrator for a larger range of --listener-ports`;
+        : `every path answers 503: all ${count} TLS frontends for client certificates of Ingresses, or the ${limitOf(count)} of this namespace, are in use; share a Secret, or ask the administrator for a larger range of --listener-ports`;
     const hosts = new Map(
       Array.from(demands, ([host, { name, pem, mode, passesCertificate, subject }]): [string, SiteClients] => {
         const isUnfit = pem === undefined || lacks.has(host);
@@ -109,6 +105,23 @@ export class VerifiedHosts {
     this.#plan = { hosts, clients, owners, lacks };
     return this.#plan;
   }
+}
+
+/** Returns the maximum number of frontends of a namespace, so that none takes all of them. */
+function limitOf(count: number): number {
+  return Math.ceil(count / 2);
+}
+
+/** Returns the names of authorities that may have a frontend. Those that have one come first. */
+function chooseNames(
+  wanted: readonly ClientDemand[],
+  count: number,
+  slots: ReadonlyMap<string, number>,
+): readonly string[] {
+  const names = [...new Set(wanted.map(({ name }) => name))].sort();
+  const sorted = names.toSorted((one, other) => Number(slots.has(other)) - Number(slots.has(one)));
+  const byOwner = Map.groupBy(sorted, (name) => name.slice(0, name.indexOf('/')));
+  return [...byOwner.values()].flatMap((own) => own.slice(0, limitOf(count)));
 }
 
 /** Maximum number of patterns of a namespace: HAProxy compares a subject with all of them in turn. */
