@@ -10,8 +10,9 @@ import { recallRedirects } from '../api/remembered.ts';
 import { type AnswerNames, type ChangeParts, changeAnswers, changeAttachment } from '../cni/change.ts';
 import { runRemoval, runSteps } from '../cni/steps.ts';
 import { flowsOf } from '../inspect/flows.ts';
-import { NamespaceInspector } from '../linux/inspection.ts';
+import { countTracked, NamespaceInspector } from '../linux/inspection.ts';
 import type { Kernel } from '../linux/kernel-api.ts';
+import { readLinkView } from '../linux/pod-view.ts';
 import { openLogSink } from '../linux/log/log-sink.ts';
 import { openLinuxKernel } from '../linux/parts.ts';
 import { FileStateStore } from '../linux/state/state-store.ts';
@@ -26,7 +27,14 @@ import type { LostTargets } from './drains.ts';
 import { listKernelProblems, PodChanges } from './pod-changes.ts';
 import { findEthernetLink, keyOf, withinPod, withNetlink } from './pod-namespace.ts';
 import { describeRouter, identifyRules, listOwnRules } from './router-rules.ts';
-import type { AnswersOutcome, ApplyOutcome, AskingManner, NodeRouters, WireAnswer } from './routers-api.ts';
+import type {
+  AnswersOutcome,
+  ApplyOutcome,
+  AskingManner,
+  CheckOutcome,
+  NodeRouters,
+  WireAnswer,
+} from './routers-api.ts';
 import { RuleVariants } from './rule-variant.ts';
 import { hasCarrier } from './wire.ts';
 
@@ -124,10 +132,10 @@ export class LinuxRouters implements NodeRouters {
 
   listFlows(state: AttachmentState): readonly Flow[] {
     return withinPod(state, () => {
+      // The kernel walks its whole table, which takes milliseconds even if it is empty.
+      if (countTracked() === 0) return [];
       const inspector = new NamespaceInspector();
       try {
-        // The kernel walks its whole table, which takes milliseconds even if it is empty.
-        if (inspector.readTracking()?.count === 0) return [];
         return flowsOf({ flows: inspector.listFlows(), state });
       } finally {
         inspector.close();
@@ -135,7 +143,7 @@ export class LinuxRouters implements NodeRouters {
     });
   }
 
-  check(known: AttachmentState): readonly string[] {
+  check(known: AttachmentState): CheckOutcome {
     return this.#withKernel(known, (kernel) => {
       // Addresses of names may have changed since the last scan.
       const state = this.#newest(known);
@@ -154,7 +162,10 @@ export class LinuxRouters implements NodeRouters {
       const differences = isKnown ? [] : kernel.compareRules(desired.program, desired.guard);
       if (differences.length === 0) this.#checked.set(key, seen);
       else this.#checked.delete(key);
-      return [...listDeviations(desired, resolved, state, pod, others), ...differences];
+      return {
+        differences: [...listDeviations(desired, resolved, state, pod, others), ...differences],
+        problems: listKernelProblems(state, pod),
+      };
     });
   }
 
@@ -189,7 +200,7 @@ export class LinuxRouters implements NodeRouters {
     const questions = [
       ...(state.router?.gateways ?? []).map((gateway, index) => {
         const asker = manner === 'open' ? state.addresses[index]?.address : undefined;
-        return { address: gateway, ...(asker !== undefined && { asker }) };
+        return { address: gateway, stays: true, ...(asker !== undefined && { asker }) };
       }),
       // With an empty sender address, so that the probe claims nothing (RFC 5227 §2.1.1).
       ...state.addresses.map(({ address }) => ({ address })),
@@ -205,11 +216,16 @@ export class LinuxRouters implements NodeRouters {
       const listen = (): void => {
         for (let frames = 0; frames < mostFrames && conversation.listen(); frames++);
       };
+      const hasRival = (): boolean => conversation.claimants.some(({ address }) => own.has(address.text));
       await sleep(wire.first);
       listen();
-      if (!conversation.claimants.some(({ address }) => own.has(address.text))) conversation.ask('named');
+      if (!hasRival()) conversation.ask('named');
       await sleep(wire.last);
       listen();
+      if (!hasRival() && conversation.askSilent()) {
+        await sleep(wire.last);
+        listen();
+      }
       const { claimants } = conversation;
       conversation.forget();
       return claimants;
@@ -221,7 +237,7 @@ export class LinuxRouters implements NodeRouters {
   }
 
   listProblems(state: AttachmentState): readonly string[] {
-    return listKernelProblems(state);
+    return listKernelProblems(state, withinPod(state, readLinkView));
   }
 
   listChanged(): readonly AttachmentState[] {

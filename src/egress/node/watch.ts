@@ -7,7 +7,7 @@ import { Closure } from './closure.ts';
 import type { NodeMetrics } from './metrics.ts';
 import { keyOf } from './pod-namespace.ts';
 import { Readiness } from './readiness.ts';
-import type { NodeRouters } from './routers-api.ts';
+import type { CheckOutcome, NodeRouters } from './routers-api.ts';
 import { SourcePortWarnings } from './source-ports.ts';
 import { Suspension } from './suspension.ts';
 import { TrafficCounter } from './traffic.ts';
@@ -278,14 +278,14 @@ export class RouterWatch {
   }
 
   async #check(watched: Watched): Promise<void> {
-    const { metrics, routers, times, log } = this.#parts;
-    const { state, labels, closure, suspension } = watched;
+    const { metrics, times, log } = this.#parts;
+    const { state, labels, closure, suspension, readiness } = watched;
     // Closed and suspended routers differ from their recorded state and are already reported.
     if (closure.rival !== undefined || suspension.reason !== undefined) return;
-    this.#see(watched);
     // CHECK throws if another call holds the lock; retry soon in this case.
     watched.due.check = performance.now() + checkAgain;
-    const differences = routers.check(state);
+    const { differences, problems } = this.#compare(watched);
+    readiness.see(problems);
     watched.due.check = performance.now() + times.check;
     metrics.rulesRight.set(labels, differences.length === 0 ? 1 : 0);
     metrics.lastCheck.set(labels, Date.now() / 1000);
@@ -295,6 +295,16 @@ export class RouterWatch {
     if (text === undefined) return;
     log.debug({ ...labels, differences }, 'CHECK found differences');
     await this.#tell(state, 'RouterChanged', `${text}; delete the pod to have it recreated`);
+  }
+
+  /** As {@link NodeRouters.check}. If that fails, readiness is read without it. */
+  #compare(watched: Watched): CheckOutcome {
+    try {
+      return this.#parts.routers.check(watched.state);
+    } catch (error) {
+      this.#see(watched);
+      throw error;
+    }
   }
 
   async #ask(watched: Watched): Promise<void> {
