@@ -1,4 +1,4 @@
-import { setTimeout as sleep } from 'node:timers/promises';
+import { sharedTimers } from '../../base/daemon/shared-timers.ts';
 import { identifyNamespace } from '../../base/linux/namespace.ts';
 import { releaseEgress, swallowEgress, swallowsEgress } from '../../base/linux/netlink/qdisc.ts';
 import { WireConversation, type WireQuestion } from '../../base/linux/wire-probe.ts';
@@ -12,9 +12,9 @@ import { runRemoval, runSteps } from '../cni/steps.ts';
 import { flowsOf } from '../inspect/flows.ts';
 import { countTracked, NamespaceInspector } from '../linux/inspection.ts';
 import type { Kernel } from '../linux/kernel-api.ts';
-import { readLinkView } from '../linux/pod-view.ts';
 import { openLogSink } from '../linux/log/log-sink.ts';
 import { openLinuxKernel } from '../linux/parts.ts';
+import { readLinkView } from '../linux/pod-view.ts';
 import { FileStateStore } from '../linux/state/state-store.ts';
 import type { AttachmentId } from '../model/attachment.ts';
 import type { AddressRival, AttachmentState } from '../model/state.ts';
@@ -38,8 +38,11 @@ import type {
 import { RuleVariants } from './rule-variant.ts';
 import { hasCarrier } from './wire.ts';
 
-/** Milliseconds from a probe to the first read of answers, and from the first to the second read. */
-const wire = { first: 75, last: 300 };
+/**
+ * Milliseconds from a probe to the first read of answers, and from the first to the second read, and by how much they
+ * may be late, so that probes of many routers share wake-ups.
+ */
+const wire = { first: 75, last: 300, step: 128 };
 
 /** Maximum number of frames processed at once, so that a busy link does not delay the daemon. */
 const mostFrames = 64;
@@ -217,13 +220,13 @@ export class LinuxRouters implements NodeRouters {
         for (let frames = 0; frames < mostFrames && conversation.listen(); frames++);
       };
       const hasRival = (): boolean => conversation.claimants.some(({ address }) => own.has(address.text));
-      await sleep(wire.first);
+      await sharedTimers.wait(wire.first, wire.step);
       listen();
       if (!hasRival()) conversation.ask('named');
-      await sleep(wire.last);
+      await sharedTimers.wait(wire.last, wire.step);
       listen();
       if (!hasRival() && conversation.askSilent()) {
-        await sleep(wire.last);
+        await sharedTimers.wait(wire.last, wire.step);
         listen();
       }
       const { claimants } = conversation;

@@ -1,4 +1,5 @@
 import type { DaemonLog } from '../../base/daemon/log.ts';
+import { sharedTimers } from '../../base/daemon/shared-timers.ts';
 import type { EventRecorder, EventWords } from '../../base/kubernetes/events.ts';
 import { ProblemBook } from '../../base/kubernetes/problem-book.ts';
 import type { AttachmentState } from '../model/state.ts';
@@ -22,9 +23,9 @@ const aliveFor = 5_000;
 
 /**
  * Milliseconds between checks of the wires, each of which costs a wake-up, and number of checks between evaluations of
- * which routers may have been replaced.
+ * which routers may have been replaced, and between looks for tasks that are due.
  */
-const pace = { wires: 100, addresses: 3 };
+const pace = { wires: 128, addresses: 2, tasks: 8 };
 
 /** Dependencies of {@link RouterWatch}. */
 export interface WatchParts {
@@ -64,8 +65,8 @@ export class RouterWatch {
   readonly #problems: ProblemBook;
   readonly #watched = new Map<string, Watched>();
   readonly #keeper: AddressKeeper;
-  readonly #timers: NodeJS.Timeout[] = [];
-  #looks = 0;
+  #end: (() => void) | undefined;
+  #beats = 0;
   #isFirst = true;
   #known: ReadonlyMap<string, AttachmentState> = new Map();
 
@@ -81,14 +82,11 @@ export class RouterWatch {
 
   start(): void {
     this.look();
-    this.#timers.push(
-      setInterval(() => this.look(), 1000),
-      setInterval(() => this.#listen(), pace.wires),
-    );
+    this.#end = sharedTimers.repeat(pace.wires, () => this.#beat());
   }
 
   close(): void {
-    for (const timer of this.#timers) clearInterval(timer);
+    this.#end?.();
     this.#parts.wires.close();
   }
 
@@ -124,10 +122,16 @@ export class RouterWatch {
     else this.#parts.showReadiness(state, own);
   }
 
+  /** Everything is done in the same wake-ups. */
+  #beat(): void {
+    this.#beats++;
+    if (this.#beats % pace.tasks === 0) this.look();
+    this.#listen();
+  }
+
   #listen(): void {
     if (this.#watched.size === 0) return;
-    this.#looks = (this.#looks + 1) % pace.addresses;
-    if (this.#looks === 0) this.#lookAtAddresses();
+    if (this.#beats % pace.addresses === 0) this.#lookAtAddresses();
     for (const { state, rival } of this.#parts.wires.turn(performance.now())) {
       const watched = this.#watched.get(keyOf(state));
       if (watched !== undefined) void this.#keeper.hear(watched, rival);
@@ -135,7 +139,7 @@ export class RouterWatch {
   }
 
   /**
-   * Runs the tasks that are due. Called every second and when the list of routers changes. Costs almost nothing if no
+   * Runs the tasks that are due. Called about every second and when the list of routers changes. Costs almost nothing if no
    * task is due.
    */
   look(): void {
