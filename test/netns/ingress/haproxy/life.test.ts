@@ -167,7 +167,9 @@ describe('The life cycle of a HAProxy', () => {
     }
     await reloaded;
     for (let i = 0; i < 12; i++) assert.equal(await status(`h${i}.test`), 200);
-    assert.equal((await world.engine.describe()).reloads.spares, 1);
+    // One, or two if the changes took longer than the time between reloads.
+    const { spares = 0 } = (await world.engine.describe()).reloads;
+    assert.ok(spares === 1 || spares === 2, `${spares}`);
   });
 
   it('reloads on time after the clock was set back a day', async () => {
