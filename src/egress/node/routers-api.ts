@@ -34,7 +34,7 @@ export interface WireAnswer {
   readonly isCutOff: boolean;
 }
 
-/** Result of comparing a router with what ADD installed. */
+/** Result of comparing a router with the result of ADD. */
 export interface CheckOutcome {
   /** One line each. */
   readonly differences: readonly string[];
@@ -70,7 +70,7 @@ export interface NodeRouters {
   endConnections(state: AttachmentState, lost: LostTargets): void;
   /** Returns the tracked connections that the router redirected. Throws an Error. */
   listFlows(state: AttachmentState): readonly Flow[];
-  /** Compares a router with what ADD installed. Throws an Error. */
+  /** Compares a router with the result of ADD. Throws an Error. */
   check(state: AttachmentState): CheckOutcome;
   /** Returns problems of the interface, addresses and routes of a router, each with a remedy. Throws an Error. */
   listProblems(state: AttachmentState): readonly string[];
