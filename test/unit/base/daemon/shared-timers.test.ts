@@ -89,7 +89,7 @@ describe('SharedTimers', () => {
       20_000,
     );
     // In the same group as the first call, so no other timer was between them.
-    assert.ok(waited >= (at[0] ?? 0) && waited <= (at[1] ?? 0), `${waited} ${at}`);
+    assert.ok(waited >= (at[0] ?? 0) && waited <= (at[1] ?? 0), `${waited} ${at.join()}`);
     await timers.wait(100);
     assert.equal(at.length, 3);
   });
