@@ -430,7 +430,9 @@ export class HaproxyEngine {
     if (wanted === undefined) return false;
     const previous = await this.#disk.current();
     const generation = `gen-${randomBytes(6).toString('hex')}-${process.pid}`;
-    const prepared = await this.#prepare(wanted, generation);
+    // The first HAProxy of a folder checks the files itself: a check would read 10,000 backends twice.
+    const isFirst = how === 'start' && previous === undefined;
+    const prepared = await this.#prepare(wanted, generation, !isFirst);
     if (prepared === undefined) return false;
     const failed = (await this.#process.processes())?.failed ?? 0;
     try {
@@ -440,6 +442,11 @@ export class HaproxyEngine {
       this.#report(`Cannot start HAProxy: ${String(error)}`);
     }
     if (!(await this.#becomes(generation, how, failed))) {
+      if (isFirst && !(await this.#process.isSpawned())) {
+        // The link to the deleted files shows that the next ones are not the first.
+        await this.#disk.remove(generation);
+        return await this.#activate(how);
+      }
       this.#report(`HAProxy failed to start: ${this.#process.lastWords() || 'see its log'}`);
       if (previous !== undefined) await this.#disk.use(previous);
       await this.#disk.remove(generation);
@@ -454,18 +461,27 @@ export class HaproxyEngine {
     this.#held = new Map();
     this.#report(undefined);
     this.#backoff = firstBackoff;
-    await this.#applier.quieten(prepared.inForce);
+    this.#quietenSoon();
     await this.#disk.removeOthers(generation);
     return true;
+  }
+
+  /** Disables checks that the state does not want. They take HAProxy a while, and it serves meanwhile. */
+  #quietenSoon(): void {
+    void this.#enqueue(async () => await this.#applier.quieten()).catch((error: unknown) =>
+      this.#report(`Cannot disable health checks in HAProxy: ${String(error)}`),
+    );
   }
 
   /**
    * Makes a generation the next one that HAProxy loads. Deletes a generation that HAProxy would reject or that cannot
    * be written.
+   *
+   * @param checks whether HAProxy checks the files
    */
-  async #prepare(wanted: HttpState, generation: string): ReturnType<Generations['prepare']> {
+  async #prepare(wanted: HttpState, generation: string, checks: boolean): ReturnType<Generations['prepare']> {
     try {
-      const prepared = await this.#generations.prepare(wanted, generation);
+      const prepared = await this.#generations.prepare(wanted, generation, checks);
       if (prepared === undefined) await this.#disk.remove(generation);
       else await this.#disk.use(generation);
       return prepared;
