@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto';
+import { existsSync } from 'node:fs';
 import { chmod, mkdir } from 'node:fs/promises';
 import type { Server } from 'node:net';
 import { join } from 'node:path';
@@ -31,6 +32,11 @@ const masterTimeout = 60_000;
 
 /** Milliseconds until a new generation must answer. */
 const startTimeout = 120_000;
+
+/** Milliseconds between questions whether it answers, as a share of the time since its start. */
+const shortestPause = 10;
+const longestPause = 50;
+const shareOfPause = 0.03;
 
 /** Milliseconds without an answer until HAProxy is killed. */
 const defaultHangTimeout = 30_000;
@@ -441,7 +447,14 @@ export class HaproxyEngine {
     } catch (error) {
       this.#report(`Cannot start HAProxy: ${String(error)}`);
     }
-    if (!(await this.#becomes(generation, how, failed))) {
+    // While HAProxy reads its files.
+    const remembering = this.#generations.remember(prepared.inForce, generation).then(
+      () => undefined,
+      (error: unknown) => `Cannot write the state of HAProxy; the next agent reloads it: ${String(error)}`,
+    );
+    const isRunning = await this.#becomes(generation, how, failed);
+    const problem = await remembering;
+    if (!isRunning) {
       if (isFirst && !(await this.#process.isSpawned())) {
         // The link to the deleted files shows that the next ones are not the first.
         await this.#disk.remove(generation);
@@ -459,7 +472,7 @@ export class HaproxyEngine {
     this.#health.noteAnswer();
     this.#outcome = { refused: prepared.refused, waiting: new Map(), pending: new Map(), pendingReload: false };
     this.#held = new Map();
-    this.#report(undefined);
+    this.#report(problem);
     this.#backoff = firstBackoff;
     this.#quietenSoon();
     await this.#disk.removeOthers(generation);
@@ -493,17 +506,19 @@ export class HaproxyEngine {
 
   /** Waits until the answering process has loaded a generation, or has failed to. */
   async #becomes(generation: string, how: 'start' | 'reload', failed: number): Promise<boolean> {
-    const until = performance.now() + startTimeout;
-    while (performance.now() < until) {
-      // The master starts to listen slightly after its first worker.
-      const answers = (await this.#worker.generation()) === generation;
+    const begun = performance.now();
+    const until = begun + startTimeout;
+    for (let now = begun; now < until; now = performance.now()) {
+      // The master starts to listen slightly after its first worker. Before, there may be no socket to try.
+      const answers = existsSync(this.#disk.path('admin.sock')) && (await this.#worker.generation()) === generation;
       if (answers && (await this.#process.processes()) !== undefined) return true;
       if (how === 'start' && !(await this.#process.isSpawned())) return false;
       if (how === 'reload') {
         const processes = await this.#process.processes();
         if (processes === undefined ? await this.#process.isGone() : processes.failed > failed) return false;
       }
-      await sleep(10);
+      // Questions cost a HAProxy that reads 10,000 backends the time of a processor.
+      await sleep(Math.min(longestPause, Math.max(shortestPause, (now - begun) * shareOfPause)));
     }
     return false;
   }

@@ -80,6 +80,15 @@ export class Generations {
   }
 
   /**
+   * Writes the state of a generation, which the next supervisor needs, but not HAProxy. The main file is the last one,
+   * because without it no supervisor trusts the others.
+   */
+  async remember(inForce: InForce, generation: string): Promise<void> {
+    await this.#disk.update(generation, rememberShards(inForce, allShards));
+    await this.#disk.update(generation, rememberMain(inForce));
+  }
+
+  /**
    * Returns whether a generation is identical to what this version would write: another version may use other rules.
    */
   async isOurs(inForce: InForce, generation: string): Promise<boolean> {
@@ -99,9 +108,6 @@ export class Generations {
     const inForce: InForce = { state, layout: freshLayout(state, this.#headers) };
     const maps = await allEntriesInTurns(inForce);
     const files = renderFiles(inForce, maps, this.#place(generation), this.#loopback(), generation);
-    for (const part of [rememberMain(inForce), rememberShards(inForce, allShards)]) {
-      for (const [path, content] of part) files.set(path, content);
-    }
     return { inForce, files, maps };
   }
 
