@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs';
-import type { Totals } from '../test/reporter.ts';
+import type { LaneReport } from '../test/reporter.ts';
 
 /** How a process of tests ended. */
 export interface LaneEnd {
@@ -8,12 +8,12 @@ export interface LaneEnd {
 }
 
 /**
- * Returns the totals that a lane of tests wrote into a file. Throws if there are none, or if the process failed although
+ * Returns the totals and failures that a lane of tests wrote into a file. Throws if there are none, or if the process failed although
  * no test did: it crashed after its last test.
  */
-export function readTotals(lane: string, path: string, { exitCode, signal }: LaneEnd): Totals {
+export function readTotals(lane: string, path: string, { exitCode, signal }: LaneEnd): LaneReport {
   const end = signal ?? `exit code ${exitCode}`;
-  let totals: Totals;
+  let totals: LaneReport;
   try {
     totals = JSON.parse(readFileSync(path, 'utf8'));
   } catch {

@@ -2,7 +2,7 @@ import { glob, mkdtemp, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { execa } from 'execa';
-import { printTotals, type Totals } from '../test/reporter.ts';
+import { type LaneReport, printTotals, type Totals } from '../test/reporter.ts';
 import { readTotals } from './lane-totals.ts';
 
 /**
@@ -24,7 +24,7 @@ mount -t tmpfs -o mode=1777 tmpfs /tmp
 ip link set lo up
 exec "$@"`;
 
-async function run(lane: string, paths: readonly string[], totals: string): Promise<Totals> {
+async function run(lane: string, paths: readonly string[], totals: string): Promise<LaneReport> {
   const mocha = ['node_modules/.bin/node', 'node_modules/mocha/bin/mocha.js', ...paths];
   const unshare = ['--mount', '--net', '--pid', '--fork', '--kill-child', '--mount-proc', '--propagation', 'private'];
   const child = execa('unshare', [...unshare, 'bash', '-euc', enter, 'lane', ...mocha], {
@@ -59,6 +59,8 @@ try {
     totals.passes += result.value.passes;
     totals.failures += result.value.failures;
     totals.pending += result.value.pending;
+    // At the end, because the other lane may print thousands of lines after the failure.
+    for (const { title, error } of result.value.failed) console.log(`Failed: ${title}\n${error}\n`);
   }
   console.log(printTotals(totals));
   process.exitCode = totals.failures === 0 ? 0 : 1;

@@ -59,8 +59,8 @@ class HttpsKubeApi implements KubeApi {
     this.#pool = new ConnectionPool(access);
   }
 
-  get(path: string, query: Query, signal?: AbortSignal): Promise<unknown> {
-    return this.#send({ method: 'GET', path, query }, signal);
+  get(path: string, query: Query, signal?: AbortSignal, longest?: number): Promise<unknown> {
+    return this.#send({ method: 'GET', path, query }, signal, longest);
   }
 
   create(path: string, object: unknown, signal?: AbortSignal): Promise<unknown> {
@@ -97,12 +97,12 @@ class HttpsKubeApi implements KubeApi {
     return this.#send({ method: 'DELETE', path, body }, signal);
   }
 
-  async #send(words: Words, signal: AbortSignal | undefined): Promise<unknown> {
+  async #send(words: Words, signal: AbortSignal | undefined, longest?: number): Promise<unknown> {
     const limit = new Limit(this.#times.request, signal);
     const action = `Cannot ${words.method} ${words.path}`;
     try {
       const response = await this.#open(words, limit, action);
-      return JSON.parse(await readText(response));
+      return JSON.parse(await readText(response, longest));
     } catch (cause) {
       if (cause instanceof KubeError) throw cause;
       throw new KubeError(`${action}: ${this.#describe(cause, limit)}`, 0, undefined, { cause });
@@ -239,10 +239,14 @@ function isReset(error: unknown): boolean {
   return code === 'ECONNRESET' || code === 'EPIPE';
 }
 
-async function readText(response: IncomingMessage): Promise<string> {
+/** Rejects, and closes the connection, if the text has more than `longest` characters. */
+async function readText(response: IncomingMessage, longest = Number.POSITIVE_INFINITY): Promise<string> {
   response.setEncoding('utf8');
   let text = '';
-  for await (const chunk of response) text += chunk;
+  for await (const chunk of response) {
+    text += chunk;
+    if (text.length > longest) throw new Error(`the answer has more than ${longest} characters`);
+  }
   return text;
 }
 

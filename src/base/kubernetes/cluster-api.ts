@@ -41,8 +41,12 @@ export interface DeleteOptions {
 
 /** The requests that this project sends to an API server. Paths look like `/apis/route.openshift.io/v1/routes`. */
 export interface KubeApi {
-  /** Reads an object or one page of a list. Throws a {@link KubeError}. */
-  get(path: string, query: Query, signal?: AbortSignal): Promise<unknown>;
+  /**
+   * Reads an object or one page of a list. Throws a {@link KubeError}.
+   *
+   * @param longest maximum length of the answer in characters; default none
+   */
+  get(path: string, query: Query, signal?: AbortSignal, longest?: number): Promise<unknown>;
   /** Creates an object. Throws a {@link KubeError}: 409 if it exists. */
   create(path: string, object: unknown, signal?: AbortSignal): Promise<unknown>;
   /** Replaces an object. Throws a {@link KubeError}: 409 if `metadata.resourceVersion` is outdated. */

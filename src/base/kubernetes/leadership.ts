@@ -44,7 +44,7 @@ export function fenceWrites(api: KubeApi, leadership: TimedLeadership): KubeApi 
     }
   };
   return {
-    get: (path, query, signal) => api.get(path, query, signal),
+    get: (path, query, signal, longest) => api.get(path, query, signal, longest),
     watch: (path, query, onEvent, signal) => api.watch(path, query, onEvent, signal),
     create: (path, object, signal) => write((limit) => api.create(path, object, limit), signal),
     replace: (path, object, signal) => write((limit) => api.replace(path, object, limit), signal),

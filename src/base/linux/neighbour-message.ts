@@ -12,6 +12,12 @@ export interface WireQuestion {
    * gateway sends many. `claims`: as `all`, and the question is never asked.
    */
   readonly hears?: 'all' | 'answers' | 'claims';
+  /**
+   * Whether the owner is expected to stay. Once it has answered, ARP requests go to it alone (RFC 1122 §2.3.2.1),
+   * because the kernel copies a broadcast into the namespace of every router on the node. Solicitations need no such
+   * care: few hosts join the multicast group of an address.
+   */
+  readonly stays?: boolean;
 }
 
 /** EtherTypes. */

@@ -60,6 +60,8 @@ export class WireConversation {
   readonly #mac: Buffer;
   readonly #receiveTimeout: number;
   #asked: ReadonlySet<string> = new Set();
+  /** The last owners of addresses whose owners stay. */
+  readonly #owners = new Map<string, string>();
   readonly #claimants = new Map<string, Claimant>();
 
   /**
@@ -82,6 +84,7 @@ export class WireConversation {
   /** Replaces the questions and keeps the sockets open. Throws the system's error. */
   change(questions: readonly WireQuestion[]): void {
     this.#asked = new Set(questions.map(({ address }) => address.text));
+    for (const text of this.#owners.keys()) if (!this.#asked.has(text)) this.#owners.delete(text);
     for (const family of [4, 6] as const) {
       const own = questions.filter(({ address }) => address.family === family);
       const at = this.#channels.findIndex((channel) => channel.family === family);
@@ -99,10 +102,30 @@ export class WireConversation {
 
   /** Sends all questions, or only those with or without a sender address. Receivers learn the sender address. */
   ask(which: 'all' | 'named' | 'anonymous' = 'all'): void {
-    for (const { fd, named, anonymous } of this.#channels) {
-      const frames = { all: [...named, ...anonymous], named, anonymous }[which];
-      for (const frame of frames) send(fd, frame);
+    for (const { fd, requests } of this.#channels) {
+      for (const request of requests) {
+        if (which !== 'all' && request.isNamed !== (which === 'named')) continue;
+        const owner = request.stays ? this.#owners.get(request.address) : undefined;
+        send(fd, owner === undefined ? request.frame : sentTo(owner, request.frame));
+      }
     }
+  }
+
+  /**
+   * Asks everyone for the addresses whose last owner was asked alone and did not answer since {@link forget}. Another
+   * machine may own them now. Returns whether there are any.
+   */
+  askSilent(): boolean {
+    const answered = new Set(this.claimants.map(({ address }) => address.text));
+    let isAny = false;
+    for (const { fd, requests } of this.#channels) {
+      for (const { address, frame } of requests) {
+        if (answered.has(address) || !this.#owners.delete(address)) continue;
+        send(fd, frame);
+        isAny = true;
+      }
+    }
+    return isAny;
   }
 
   /**
@@ -121,14 +144,17 @@ export class WireConversation {
     let isAny = false;
     // Polling is cheaper than an EAGAIN exception for each empty socket.
     const readable = this.#receiveTimeout === 0 ? pollReadable(this.fds) : this.fds;
-    for (const { fd, read } of this.#channels) {
+    for (const { fd, read, requests } of this.#channels) {
       if (!readable.includes(fd)) continue;
       const frame = receive(fd);
       if (frame === undefined) continue;
       isAny = true;
       const claimant = read(frame);
       if (claimant === undefined || !this.#asked.has(claimant.address.text)) continue;
-      if (claimant.mac !== this.#link.mac) this.#claimants.set(`${claimant.address.text} ${claimant.mac}`, claimant);
+      if (claimant.mac === this.#link.mac) continue;
+      const { text } = claimant.address;
+      this.#claimants.set(`${text} ${claimant.mac}`, claimant);
+      if (requests.some(({ address, stays }) => stays && address === text)) this.#owners.set(text, claimant.mac);
     }
     return isAny;
   }
@@ -136,6 +162,11 @@ export class WireConversation {
   /** Other hosts that claim a requested address. */
   get claimants(): Claimant[] {
     return [...this.#claimants.values()];
+  }
+
+  /** Makes the next requests go to everyone. */
+  forgetOwners(): void {
+    this.#owners.clear();
   }
 
   /** Discards the claims before another round. */
@@ -149,12 +180,19 @@ export class WireConversation {
   }
 }
 
+/** A question as the frame that asks everyone. */
+interface Request {
+  readonly address: string;
+  readonly frame: Buffer;
+  readonly isNamed: boolean;
+  readonly stays: boolean;
+}
+
 /** The open socket of one family and the frames that it sends. */
 interface Channel {
   readonly family: Family;
   readonly fd: number;
-  readonly named: readonly Buffer[];
-  readonly anonymous: readonly Buffer[];
+  readonly requests: readonly Request[];
   readonly read: (frame: Buffer) => Claimant | undefined;
 }
 
@@ -179,8 +217,12 @@ function openChannel(
   return {
     family,
     fd,
-    named: asked.filter(({ asker }) => asker !== undefined).map((question) => write(mac, question)),
-    anonymous: asked.filter(({ asker }) => asker === undefined).map((question) => write(mac, question)),
+    requests: asked.map((question) => ({
+      address: question.address.text,
+      frame: write(mac, question),
+      isNamed: question.asker !== undefined,
+      stays: family === 4 && question.stays === true,
+    })),
     read: family === 4 ? readArp : (frame) => readAdvertisement(frame) ?? readSolicitation(frame),
   };
 }
@@ -261,6 +303,11 @@ function answersOf(family: Family, questions: readonly WireQuestion[]): FilterSt
   const past = { code: jump, k: inAdvertisement.length };
   const isAdvertisement = [{ code: load.half, k: 54 }, { code: isEqual, jt: 1, k: 136 << 8 }, past];
   return [...forUs, ...fixed, ...isAdvertisement, ...inAdvertisement, ...inSolicitation];
+}
+
+/** Returns an ARP request to one host. */
+function sentTo(owner: string, frame: Buffer): Buffer {
+  return Buffer.concat([Buffer.from(owner.replaceAll(':', ''), 'hex'), frame.subarray(6)]);
 }
 
 /** Sends a frame. Ignores a full queue or missing carrier, because any frame may be lost. */

@@ -82,10 +82,14 @@ export interface RouteQuestion {
   readonly incoming?: string;
 }
 
-/** State of the pod's namespace that its readiness depends on. */
-export interface PodView {
+/** Links, addresses and routes of a network namespace. */
+export interface LinkView {
   readonly links: readonly Link[];
   readonly addresses: readonly InterfaceAddress[];
   readonly routes: readonly Route[];
+}
+
+/** State of the pod's namespace that its readiness depends on. */
+export interface PodView extends LinkView {
   readonly neighbours: readonly Neighbour[];
 }

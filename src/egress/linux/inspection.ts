@@ -54,11 +54,12 @@ export class NamespaceInspector {
    * Undefined if the namespace tracks no connections.
    */
   readTracking(): { count: number; maximum: number; synSentTimeout: number } | undefined {
-    const [count, maximum, synSentTimeout = '120'] = ['count', 'max', 'tcp_timeout_syn_sent'].map((word) =>
+    const count = countTracked();
+    const [maximum, synSentTimeout = '120'] = ['max', 'tcp_timeout_syn_sent'].map((word) =>
       readSysctl(`net/netfilter/nf_conntrack_${word}`),
     );
     if (count === undefined || maximum === undefined) return undefined;
-    return { count: Number(count), maximum: Number(maximum), synSentTimeout: Number(synSentTimeout) };
+    return { count, maximum: Number(maximum), synSentTimeout: Number(synSentTimeout) };
   }
 
   /** Returns the hosts on the link that claim these addresses, or undefined if the link cannot send probes. */
@@ -78,6 +79,15 @@ export class NamespaceInspector {
   close(): void {
     this.#socket.close();
   }
+}
+
+/**
+ * Returns the number of tracked connections of the thread's network namespace, or undefined if it tracks none. Much
+ * cheaper than a {@link NamespaceInspector}.
+ */
+export function countTracked(): number | undefined {
+  const count = readSysctl('net/netfilter/nf_conntrack_count');
+  return count === undefined ? undefined : Number(count);
 }
 
 function reading<T>(what: string, read: () => T): T {

@@ -1,16 +1,13 @@
 import { randomInt } from 'node:crypto';
-import { createSocket } from 'node:dgram';
 import { connect } from 'node:net';
 import type { Address, Family } from '../../base/model/address.ts';
 import { isAnswerTo, mostAliases, type Reading, readAnswer } from './answer.ts';
 import { type DnsResponse, readResponse, responseCodes, writeQuery } from './dns-message.ts';
 import type { DnsServer } from './resolv-conf.ts';
+import { UdpSender } from './udp.ts';
 
 /** Timeout of each server in milliseconds, in the first and second round. */
 const patience = [700, 1500] as const;
-
-/** Mismatched responses to one query that indicate spoofing. The client then uses TCP, which is harder to spoof. */
-const mostWrong = 8;
 
 /** Result of a lookup for one name and family. `ttl`: seconds. */
 export type Lookup =
@@ -28,6 +25,7 @@ export type LookUp = (name: string, family: Family) => Promise<Lookup>;
  */
 export class DnsClient {
   readonly #servers: () => readonly DnsServer[];
+  readonly #udp = new UdpSender();
   #preferred: DnsServer | undefined;
 
   /** @param servers returns the current servers; called for every query */
@@ -60,7 +58,7 @@ export class DnsClient {
     let failure: Reading = { kind: 'failed', reason: 'there is no DNS server; set --resolver' };
     for (const milliseconds of patience) {
       for (const server of this.#ordered()) {
-        const reading = await askServer(server, name, family, milliseconds);
+        const reading = await askServer(this.#udp, server, name, family, milliseconds);
         if (reading.kind !== 'failed') {
           this.#preferred = server;
           return reading;
@@ -80,12 +78,18 @@ export class DnsClient {
 }
 
 /** Queries one server. Never rejects. */
-async function askServer(server: DnsServer, name: string, family: Family, milliseconds: number): Promise<Reading> {
+async function askServer(
+  udp: UdpSender,
+  server: DnsServer,
+  name: string,
+  family: Family,
+  milliseconds: number,
+): Promise<Reading> {
   try {
-    let response = await exchange(server, name, family, true, milliseconds);
+    let response = await exchange(udp, server, name, family, true, milliseconds);
     // A server without EDNS answers FORMERR (RFC 6891 §7), so retry without it.
     if (response.code === responseCodes.formatError) {
-      response = await exchange(server, name, family, false, milliseconds);
+      response = await exchange(udp, server, name, family, false, milliseconds);
     }
     return readAnswer(response, name, family);
   } catch (error) {
@@ -94,6 +98,7 @@ async function askServer(server: DnsServer, name: string, family: Family, millis
 }
 
 async function exchange(
+  udp: UdpSender,
   server: DnsServer,
   name: string,
   family: Family,
@@ -106,51 +111,11 @@ async function exchange(
     const response = readResponse(bytes);
     return response !== undefined && isAnswerTo(response, id, name, family) ? response : undefined;
   };
-  const response = await askByUdp(server, query, read, milliseconds);
+  const response = await udp.ask(server, { id, message: query, read, patience: milliseconds });
   return response === 'forged' || response.isTruncated ? askByTcp(server, query, read, milliseconds) : response;
 }
 
 type Read = (bytes: Buffer) => DnsResponse | undefined;
-
-/** Queries a server over UDP. Rejects with an Error on a timeout or if the server's port is closed. */
-function askByUdp(
-  { address, port }: DnsServer,
-  query: Buffer,
-  read: Read,
-  milliseconds: number,
-): Promise<DnsResponse | 'forged'> {
-  return new Promise((resolve, reject) => {
-    const family = address.includes(':') ? 6 : 4;
-    // The kernel picks a random port. The server is an address, which needs no lookup in another thread.
-    const socket = createSocket({ type: `udp${family}`, lookup: (host, _, done) => done(null, host, family) });
-    const timer = setTimeout(() => fail(new Error(`no answer within ${milliseconds} ms`)), milliseconds);
-    let wrong = 0;
-    const end = (): void => {
-      clearTimeout(timer);
-      socket.removeAllListeners();
-      // Ignore errors that arrive after the query has ended.
-      socket.on('error', () => {});
-      socket.close();
-    };
-    const fail = (error: Error): void => {
-      end();
-      reject(error);
-    };
-    socket.on('error', fail);
-    socket.on('message', (bytes, from) => {
-      const response = from.port === port && isSameHost(from.address, address) ? read(bytes) : undefined;
-      if (response === undefined && ++wrong < mostWrong) return;
-      end();
-      resolve(response ?? 'forged');
-    });
-    // On a connected socket, the kernel drops packets from other addresses and reports a closed port.
-    socket.connect(port, address, () => socket.send(query));
-  });
-}
-
-function isSameHost(one: string, other: string): boolean {
-  return one.replace(/%.*$/, '') === other.replace(/%.*$/, '');
-}
 
 /** Queries a server over a new TCP connection (RFC 7766). Rejects with an Error. */
 function askByTcp({ address, port }: DnsServer, query: Buffer, read: Read, milliseconds: number): Promise<DnsResponse> {

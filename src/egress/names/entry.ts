@@ -1,6 +1,6 @@
+import type { SharedTimers } from '../../base/daemon/shared-timers.ts';
 import type { Address, Family } from '../../base/model/address.ts';
 import type { RefusedAddress } from './policy.ts';
-import type { SharedTimers } from './shared-timers.ts';
 
 /** Limits for the lifetime of answers, in milliseconds. */
 export interface NameTimes {

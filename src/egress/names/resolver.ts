@@ -1,8 +1,8 @@
+import { sharedTimers } from '../../base/daemon/shared-timers.ts';
 import type { Address, Family } from '../../base/model/address.ts';
 import type { LookUp, Lookup } from './dns-client.ts';
 import { NameEntry, type NameTimes } from './entry.ts';
 import { type NamePolicy, type RefusedAddress, refuseByPolicy, sift } from './policy.ts';
-import { SharedTimers } from './shared-timers.ts';
 
 /** Names that a router or a pending call needs. */
 export interface Wish {
@@ -67,7 +67,6 @@ export class NameResolver {
   /** Names that exceed the limit of every namespace that requests them. */
   #overLimit: ReadonlySet<string> = new Set();
   readonly #queue: NameEntry[] = [];
-  readonly #timers = new SharedTimers();
   #running = 0;
   #isClosed = false;
 
@@ -187,7 +186,7 @@ export class NameResolver {
       const entry = known ?? restored ?? new NameEntry(name, family, times);
       this.#entries.set(key, entry);
       if (known === undefined && restored === undefined) this.#enqueue(entry);
-      else if (!entry.isScheduled && !entry.isAsking) entry.schedule(this.#timers, () => this.#enqueue(entry));
+      else if (!entry.isScheduled && !entry.isAsking) entry.schedule(sharedTimers, () => this.#enqueue(entry));
     }
   }
 
@@ -221,7 +220,7 @@ export class NameResolver {
     const isCurrent = this.#entries.get(keyOf(entry.name, entry.family)) === entry;
     if (isCurrent) {
       if (this.#take(entry, lookup)) changed(new Set([entry.name]));
-      entry.schedule(this.#timers, () => this.#enqueue(entry));
+      entry.schedule(sharedTimers, () => this.#enqueue(entry));
     }
     this.#run();
   }

@@ -1,4 +1,4 @@
-import { setTimeout as sleep } from 'node:timers/promises';
+import { sharedTimers } from '../../base/daemon/shared-timers.ts';
 import { identifyNamespace } from '../../base/linux/namespace.ts';
 import { releaseEgress, swallowEgress, swallowsEgress } from '../../base/linux/netlink/qdisc.ts';
 import { WireConversation, type WireQuestion } from '../../base/linux/wire-probe.ts';
@@ -10,10 +10,11 @@ import { recallRedirects } from '../api/remembered.ts';
 import { type AnswerNames, type ChangeParts, changeAnswers, changeAttachment } from '../cni/change.ts';
 import { runRemoval, runSteps } from '../cni/steps.ts';
 import { flowsOf } from '../inspect/flows.ts';
-import { NamespaceInspector } from '../linux/inspection.ts';
+import { countTracked, NamespaceInspector } from '../linux/inspection.ts';
 import type { Kernel } from '../linux/kernel-api.ts';
 import { openLogSink } from '../linux/log/log-sink.ts';
 import { openLinuxKernel } from '../linux/parts.ts';
+import { readLinkView } from '../linux/pod-view.ts';
 import { FileStateStore } from '../linux/state/state-store.ts';
 import type { AttachmentId } from '../model/attachment.ts';
 import type { AddressRival, AttachmentState } from '../model/state.ts';
@@ -26,12 +27,22 @@ import type { LostTargets } from './drains.ts';
 import { listKernelProblems, PodChanges } from './pod-changes.ts';
 import { findEthernetLink, keyOf, withinPod, withNetlink } from './pod-namespace.ts';
 import { describeRouter, identifyRules, listOwnRules } from './router-rules.ts';
-import type { AnswersOutcome, ApplyOutcome, AskingManner, NodeRouters, WireAnswer } from './routers-api.ts';
+import type {
+  AnswersOutcome,
+  ApplyOutcome,
+  AskingManner,
+  CheckOutcome,
+  NodeRouters,
+  WireAnswer,
+} from './routers-api.ts';
 import { RuleVariants } from './rule-variant.ts';
 import { hasCarrier } from './wire.ts';
 
-/** Milliseconds from a probe to the first read of answers, and from the first to the second read. */
-const wire = { first: 75, last: 300 };
+/**
+ * Milliseconds from a probe to the first read of answers, and from the first to the second read, and by how much they
+ * may be late, so that probes of many routers share wake-ups.
+ */
+const wire = { first: 75, last: 300, step: 128 };
 
 /** Maximum number of frames processed at once, so that a busy link does not delay the daemon. */
 const mostFrames = 64;
@@ -124,10 +135,10 @@ export class LinuxRouters implements NodeRouters {
 
   listFlows(state: AttachmentState): readonly Flow[] {
     return withinPod(state, () => {
+      // The kernel walks its whole table, which takes milliseconds even if it is empty.
+      if (countTracked() === 0) return [];
       const inspector = new NamespaceInspector();
       try {
-        // The kernel walks its whole table, which takes milliseconds even if it is empty.
-        if (inspector.readTracking()?.count === 0) return [];
         return flowsOf({ flows: inspector.listFlows(), state });
       } finally {
         inspector.close();
@@ -135,7 +146,7 @@ export class LinuxRouters implements NodeRouters {
     });
   }
 
-  check(known: AttachmentState): readonly string[] {
+  check(known: AttachmentState): CheckOutcome {
     return this.#withKernel(known, (kernel) => {
       // Addresses of names may have changed since the last scan.
       const state = this.#newest(known);
@@ -154,7 +165,10 @@ export class LinuxRouters implements NodeRouters {
       const differences = isKnown ? [] : kernel.compareRules(desired.program, desired.guard);
       if (differences.length === 0) this.#checked.set(key, seen);
       else this.#checked.delete(key);
-      return [...listDeviations(desired, resolved, state, pod, others), ...differences];
+      return {
+        differences: [...listDeviations(desired, resolved, state, pod, others), ...differences],
+        problems: listKernelProblems(state, pod),
+      };
     });
   }
 
@@ -189,7 +203,7 @@ export class LinuxRouters implements NodeRouters {
     const questions = [
       ...(state.router?.gateways ?? []).map((gateway, index) => {
         const asker = manner === 'open' ? state.addresses[index]?.address : undefined;
-        return { address: gateway, ...(asker !== undefined && { asker }) };
+        return { address: gateway, stays: true, ...(asker !== undefined && { asker }) };
       }),
       // With an empty sender address, so that the probe claims nothing (RFC 5227 §2.1.1).
       ...state.addresses.map(({ address }) => ({ address })),
@@ -205,11 +219,16 @@ export class LinuxRouters implements NodeRouters {
       const listen = (): void => {
         for (let frames = 0; frames < mostFrames && conversation.listen(); frames++);
       };
-      await sleep(wire.first);
+      const hasRival = (): boolean => conversation.claimants.some(({ address }) => own.has(address.text));
+      await sharedTimers.wait(wire.first, wire.step);
       listen();
-      if (!conversation.claimants.some(({ address }) => own.has(address.text))) conversation.ask('named');
-      await sleep(wire.last);
+      if (!hasRival()) conversation.ask('named');
+      await sharedTimers.wait(wire.last, wire.step);
       listen();
+      if (!hasRival() && conversation.askSilent()) {
+        await sharedTimers.wait(wire.last, wire.step);
+        listen();
+      }
       const { claimants } = conversation;
       conversation.forget();
       return claimants;
@@ -221,7 +240,7 @@ export class LinuxRouters implements NodeRouters {
   }
 
   listProblems(state: AttachmentState): readonly string[] {
-    return listKernelProblems(state);
+    return listKernelProblems(state, withinPod(state, readLinkView));
   }
 
   listChanged(): readonly AttachmentState[] {

@@ -1,6 +1,6 @@
 import { pollReadable } from '../../base/linux/libc/calls.ts';
 import { NetworkEvents } from '../../base/linux/netlink/events.ts';
-import { readPodView } from '../linux/pod-view.ts';
+import type { LinkView } from '../../base/model/observed.ts';
 import type { AttachmentState } from '../model/state.ts';
 import { findKernelProblems } from '../pod/readiness.ts';
 import { keyOf, withinPod } from './pod-namespace.ts';
@@ -50,9 +50,7 @@ function open(state: AttachmentState): NetworkEvents | undefined {
   }
 }
 
-/** Returns the problems that the kernel shows for a router, each with a remedy. Throws an Error. */
-export function listKernelProblems(state: AttachmentState): readonly string[] {
-  const { link, addresses, router } = state;
-  const expected = { interface: link, addresses, gateways: router?.gateways ?? [] };
-  return findKernelProblems(expected, withinPod(state, readPodView));
+/** Returns the problems of a router that its namespace shows, each with a remedy. */
+export function listKernelProblems({ link, addresses, router }: AttachmentState, view: LinkView): readonly string[] {
+  return findKernelProblems({ interface: link, addresses, gateways: router?.gateways ?? [] }, view);
 }

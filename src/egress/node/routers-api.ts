@@ -34,6 +34,14 @@ export interface WireAnswer {
   readonly isCutOff: boolean;
 }
 
+/** Result of comparing a router with the result of ADD. */
+export interface CheckOutcome {
+  /** One line each. */
+  readonly differences: readonly string[];
+  /** As {@link NodeRouters.listProblems}. */
+  readonly problems: readonly string[];
+}
+
 /**
  * How to probe: `open` for a router with its addresses, `unnamed` for one without, which must not claim any (an ARP
  * probe of RFC 5227, a neighbor solicitation of RFC 4862 §5.4).
@@ -62,8 +70,8 @@ export interface NodeRouters {
   endConnections(state: AttachmentState, lost: LostTargets): void;
   /** Returns the tracked connections that the router redirected. Throws an Error. */
   listFlows(state: AttachmentState): readonly Flow[];
-  /** Returns the differences between a router and what ADD installed, one line each. Throws an Error. */
-  check(state: AttachmentState): readonly string[];
+  /** Compares a router with the result of ADD. Throws an Error. */
+  check(state: AttachmentState): CheckOutcome;
   /** Returns problems of the interface, addresses and routes of a router, each with a remedy. Throws an Error. */
   listProblems(state: AttachmentState): readonly string[];
   /** Returns routers whose interface, addresses or routes changed since the last call. Cheap. Never throws. */

@@ -1,4 +1,5 @@
 import type { DaemonLog } from '../../base/daemon/log.ts';
+import { sharedTimers } from '../../base/daemon/shared-timers.ts';
 import type { EventRecorder, EventWords } from '../../base/kubernetes/events.ts';
 import { ProblemBook } from '../../base/kubernetes/problem-book.ts';
 import type { AttachmentState } from '../model/state.ts';
@@ -7,7 +8,7 @@ import { Closure } from './closure.ts';
 import type { NodeMetrics } from './metrics.ts';
 import { keyOf } from './pod-namespace.ts';
 import { Readiness } from './readiness.ts';
-import type { NodeRouters } from './routers-api.ts';
+import type { CheckOutcome, NodeRouters } from './routers-api.ts';
 import { SourcePortWarnings } from './source-ports.ts';
 import { Suspension } from './suspension.ts';
 import { TrafficCounter } from './traffic.ts';
@@ -22,9 +23,9 @@ const aliveFor = 5_000;
 
 /**
  * Milliseconds between checks of the wires, each of which costs a wake-up, and number of checks between evaluations of
- * which routers may have been replaced.
+ * which routers may have been replaced, and between looks for tasks that are due.
  */
-const pace = { wires: 100, addresses: 3 };
+const pace = { wires: 128, addresses: 2, tasks: 8 };
 
 /** Dependencies of {@link RouterWatch}. */
 export interface WatchParts {
@@ -64,8 +65,8 @@ export class RouterWatch {
   readonly #problems: ProblemBook;
   readonly #watched = new Map<string, Watched>();
   readonly #keeper: AddressKeeper;
-  readonly #timers: NodeJS.Timeout[] = [];
-  #looks = 0;
+  #end: (() => void) | undefined;
+  #beats = 0;
   #isFirst = true;
   #known: ReadonlyMap<string, AttachmentState> = new Map();
 
@@ -81,14 +82,11 @@ export class RouterWatch {
 
   start(): void {
     this.look();
-    this.#timers.push(
-      setInterval(() => this.look(), 1000),
-      setInterval(() => this.#listen(), pace.wires),
-    );
+    this.#end = sharedTimers.repeat(pace.wires, () => this.#beat());
   }
 
   close(): void {
-    for (const timer of this.#timers) clearInterval(timer);
+    this.#end?.();
     this.#parts.wires.close();
   }
 
@@ -124,10 +122,16 @@ export class RouterWatch {
     else this.#parts.showReadiness(state, own);
   }
 
+  /** Everything is done in the same wake-ups. */
+  #beat(): void {
+    this.#beats++;
+    if (this.#beats % pace.tasks === 0) this.look();
+    this.#listen();
+  }
+
   #listen(): void {
     if (this.#watched.size === 0) return;
-    this.#looks = (this.#looks + 1) % pace.addresses;
-    if (this.#looks === 0) this.#lookAtAddresses();
+    if (this.#beats % pace.addresses === 0) this.#lookAtAddresses();
     for (const { state, rival } of this.#parts.wires.turn(performance.now())) {
       const watched = this.#watched.get(keyOf(state));
       if (watched !== undefined) void this.#keeper.hear(watched, rival);
@@ -135,7 +139,7 @@ export class RouterWatch {
   }
 
   /**
-   * Runs the tasks that are due. Called every second and when the list of routers changes. Costs almost nothing if no
+   * Runs the tasks that are due. Called about every second and when the list of routers changes. Costs almost nothing if no
    * task is due.
    */
   look(): void {
@@ -278,14 +282,14 @@ export class RouterWatch {
   }
 
   async #check(watched: Watched): Promise<void> {
-    const { metrics, routers, times, log } = this.#parts;
-    const { state, labels, closure, suspension } = watched;
+    const { metrics, times, log } = this.#parts;
+    const { state, labels, closure, suspension, readiness } = watched;
     // Closed and suspended routers differ from their recorded state and are already reported.
     if (closure.rival !== undefined || suspension.reason !== undefined) return;
-    this.#see(watched);
     // CHECK throws if another call holds the lock; retry soon in this case.
     watched.due.check = performance.now() + checkAgain;
-    const differences = routers.check(state);
+    const { differences, problems } = this.#compare(watched);
+    readiness.see(problems);
     watched.due.check = performance.now() + times.check;
     metrics.rulesRight.set(labels, differences.length === 0 ? 1 : 0);
     metrics.lastCheck.set(labels, Date.now() / 1000);
@@ -295,6 +299,16 @@ export class RouterWatch {
     if (text === undefined) return;
     log.debug({ ...labels, differences }, 'CHECK found differences');
     await this.#tell(state, 'RouterChanged', `${text}; delete the pod to have it recreated`);
+  }
+
+  /** As {@link NodeRouters.check}. If that fails, readiness is read without it. */
+  #compare(watched: Watched): CheckOutcome {
+    try {
+      return this.#parts.routers.check(watched.state);
+    } catch (error) {
+      this.#see(watched);
+      throw error;
+    }
   }
 
   async #ask(watched: Watched): Promise<void> {

@@ -59,7 +59,7 @@ export class Wire {
     const questions = [
       ...gateways.map((address): WireQuestion => {
         const asker = address.family === 6 ? this.#asker : undefined;
-        return { address, hears: 'answers', ...(asker !== undefined && { asker }) };
+        return { address, hears: 'answers', stays: true, ...(asker !== undefined && { asker }) };
       }),
       ...reserved.map((address): WireQuestion => ({ address, hears: 'claims' })),
     ];
@@ -73,6 +73,7 @@ export class Wire {
     this.#hasCarrier = isThere;
     // The link may now be connected to another network, so earlier answers are discarded.
     this.#heard.clear();
+    this.#conversation.forgetOwners();
     for (const text of this.#since.keys()) this.#since.set(text, now);
     this.#askedAt = Number.NEGATIVE_INFINITY;
   }
@@ -84,6 +85,8 @@ export class Wire {
     const isEager = quiet > pace.calm && quiet < eagerFor;
     if (now - this.#askedAt < (isEager ? pace.eager : pace.calm)) return;
     this.#askedAt = now;
+    // Another machine may have the gateway's address by now.
+    if (isEager) this.#conversation.forgetOwners();
     this.#conversation.ask();
   }
 

@@ -1,4 +1,4 @@
-import type { PodView } from '../../base/model/observed.ts';
+import type { LinkView } from '../../base/model/observed.ts';
 
 /**
  * Milliseconds that a terminated router waits for its successor. Shorter than the grace period of the pod, after which
@@ -17,7 +17,7 @@ const interval = 50;
  *
  * @param look reads the namespace; may throw
  */
-export function awaitSuccessor(look: () => PodView, end: () => void): void {
+export function awaitSuccessor(look: () => Pick<LinkView, 'links'>, end: () => void): void {
   const links = listWorking(look);
   if (links.size === 0) {
     end();
@@ -33,7 +33,7 @@ export function awaitSuccessor(look: () => PodView, end: () => void): void {
 }
 
 /** Interfaces of routers that are up. Never throws. */
-function listWorking(look: () => PodView): ReadonlySet<number> {
+function listWorking(look: () => Pick<LinkView, 'links'>): ReadonlySet<number> {
   try {
     return new Set(look().links.flatMap(({ index, up, settings }) => (up && settings !== undefined ? [index] : [])));
   } catch {

@@ -1,6 +1,6 @@
 import { type Address, containsAddress, type Prefix } from '../../base/model/address.ts';
 import type { Link } from '../../base/model/network.ts';
-import type { PodView } from '../../base/model/observed.ts';
+import type { LinkView, PodView } from '../../base/model/observed.ts';
 
 /** Required state of a router's pod. */
 export interface PodExpectation {
@@ -25,7 +25,7 @@ export function findUnreadiness(expected: PodExpectation, view: PodView): readon
 }
 
 /** As {@link findUnreadiness}, without what neighbours say. */
-export function findKernelProblems(expected: PodExpectation, view: Omit<PodView, 'neighbours'>): readonly string[] {
+export function findKernelProblems(expected: PodExpectation, view: LinkView): readonly string[] {
   const link = view.links.find(({ name }) => name === expected.interface);
   if (link === undefined) {
     return [

@@ -54,3 +54,37 @@ export const siteFeatures = [
   'TLSRouteModeMixed',
   'TLSRouteModeTerminate',
 ] as const;
+
+/** A field of a kind of the Gateway API, as names from the root of the object. Lists have no name of their own. */
+export interface SchemaField {
+  readonly kind: 'HTTPRoute' | 'GRPCRoute' | 'Gateway';
+  readonly path: readonly string[];
+  /** Whether only the experimental channel of the CRDs has it, so that a cluster may well lack it. */
+  readonly isExperimental?: true;
+}
+
+const retry: SchemaField = { kind: 'HTTPRoute', path: ['spec', 'rules', 'retry'], isExperimental: true };
+const frontend: SchemaField = { kind: 'Gateway', path: ['spec', 'tls', 'frontend'] };
+
+/**
+ * The field without which a feature cannot be used: the API server drops fields that its CRDs lack without an error.
+ * Features that every supported release and channel has are not listed.
+ */
+export const fieldOfFeature: ReadonlyMap<string, SchemaField> = new Map<
+  (typeof portFeatures | typeof siteFeatures)[number],
+  SchemaField
+>([
+  ['HTTPRouteRetry', retry],
+  ['HTTPRouteRetryBackendTimeout', retry],
+  ['HTTPRouteRetryConnectionError', retry],
+  ['HTTPRouteCORS', { kind: 'HTTPRoute', path: ['spec', 'rules', 'filters', 'cors'] }],
+  ['HTTPRouteNamedRouteRule', { kind: 'HTTPRoute', path: ['spec', 'rules', 'name'] }],
+  [
+    'HTTPRouteRequestPercentageMirror',
+    { kind: 'HTTPRoute', path: ['spec', 'rules', 'filters', 'requestMirror', 'percent'] },
+  ],
+  ['GRPCRouteNamedRouteRule', { kind: 'GRPCRoute', path: ['spec', 'rules', 'name'] }],
+  ['GatewayBackendClientCertificate', { kind: 'Gateway', path: ['spec', 'tls', 'backend', 'clientCertificateRef'] }],
+  ['GatewayFrontendClientCertificateValidation', frontend],
+  ['GatewayFrontendClientCertificateValidationInsecureFallback', frontend],
+]);

@@ -163,8 +163,10 @@ export class Applier {
     return causes;
   }
 
-  /** Disables the check of every server that has none in the state. Throws SocketError. */
-  async quieten(inForce: InForce): Promise<void> {
+  /** Disables the check of every server that has none in the applied state. Throws SocketError. */
+  async quieten(): Promise<void> {
+    const inForce = this.#inForce;
+    if (inForce === undefined) return;
     const lines: string[] = [];
     for (const [id, section] of inForce.layout.sections) {
       const backend = inForce.state.backends.get(id);

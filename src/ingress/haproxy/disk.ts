@@ -66,13 +66,21 @@ export class Disk {
     });
   }
 
-  /** Writes a few files at a time: 5,000 certificates would otherwise need as many file descriptors. */
+  /**
+   * Writes a few files at a time: 5,000 certificates would otherwise need as many file descriptors. After an error no
+   * write is under way any more, so that the folder can be deleted.
+   */
   async #each<T>(files: ReadonlyMap<string, T>, write: (path: string, content: T) => Promise<void>): Promise<void> {
     const entries = [...files];
     const lanes = Array.from({ length: 8 }, async () => {
-      for (let entry = entries.pop(); entry !== undefined; entry = entries.pop()) await write(...entry);
+      try {
+        for (let entry = entries.pop(); entry !== undefined; entry = entries.pop()) await write(...entry);
+      } catch (error) {
+        entries.length = 0;
+        throw error;
+      }
     });
-    await Promise.all(lanes);
+    for (const lane of await Promise.allSettled(lanes)) if (lane.status === 'rejected') throw lane.reason;
   }
 }
 

@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto';
+import { existsSync } from 'node:fs';
 import { chmod, mkdir } from 'node:fs/promises';
 import type { Server } from 'node:net';
 import { join } from 'node:path';
@@ -31,6 +32,11 @@ const masterTimeout = 60_000;
 
 /** Milliseconds until a new generation must answer. */
 const startTimeout = 120_000;
+
+/** Milliseconds between questions whether it answers, as a share of the time since its start. */
+const shortestPause = 10;
+const longestPause = 50;
+const shareOfPause = 0.03;
 
 /** Milliseconds without an answer until HAProxy is killed. */
 const defaultHangTimeout = 30_000;
@@ -430,7 +436,9 @@ export class HaproxyEngine {
     if (wanted === undefined) return false;
     const previous = await this.#disk.current();
     const generation = `gen-${randomBytes(6).toString('hex')}-${process.pid}`;
-    const prepared = await this.#prepare(wanted, generation);
+    // The first HAProxy of a folder checks the files itself: a check would read 10,000 backends twice.
+    const isFirst = how === 'start' && previous === undefined;
+    const prepared = await this.#prepare(wanted, generation, !isFirst);
     if (prepared === undefined) return false;
     const failed = (await this.#process.processes())?.failed ?? 0;
     try {
@@ -439,7 +447,19 @@ export class HaproxyEngine {
     } catch (error) {
       this.#report(`Cannot start HAProxy: ${String(error)}`);
     }
-    if (!(await this.#becomes(generation, how, failed))) {
+    // While HAProxy reads its files.
+    const remembering = this.#generations.remember(prepared.inForce, generation).then(
+      () => undefined,
+      (error: unknown) => `Cannot write the state of HAProxy; the next agent reloads it: ${String(error)}`,
+    );
+    const isRunning = await this.#becomes(generation, how, failed);
+    const problem = await remembering;
+    if (!isRunning) {
+      if (isFirst && !(await this.#process.isSpawned())) {
+        // The link to the deleted files shows that the next ones are not the first.
+        await this.#disk.remove(generation);
+        return await this.#activate(how);
+      }
       this.#report(`HAProxy failed to start: ${this.#process.lastWords() || 'see its log'}`);
       if (previous !== undefined) await this.#disk.use(previous);
       await this.#disk.remove(generation);
@@ -452,20 +472,29 @@ export class HaproxyEngine {
     this.#health.noteAnswer();
     this.#outcome = { refused: prepared.refused, waiting: new Map(), pending: new Map(), pendingReload: false };
     this.#held = new Map();
-    this.#report(undefined);
+    this.#report(problem);
     this.#backoff = firstBackoff;
-    await this.#applier.quieten(prepared.inForce);
+    this.#quietenSoon();
     await this.#disk.removeOthers(generation);
     return true;
+  }
+
+  /** Disables checks that the state does not want. They take HAProxy a while, and it serves meanwhile. */
+  #quietenSoon(): void {
+    void this.#enqueue(async () => await this.#applier.quieten()).catch((error: unknown) =>
+      this.#report(`Cannot disable health checks in HAProxy: ${String(error)}`),
+    );
   }
 
   /**
    * Makes a generation the next one that HAProxy loads. Deletes a generation that HAProxy would reject or that cannot
    * be written.
+   *
+   * @param checks whether HAProxy checks the files
    */
-  async #prepare(wanted: HttpState, generation: string): ReturnType<Generations['prepare']> {
+  async #prepare(wanted: HttpState, generation: string, checks: boolean): ReturnType<Generations['prepare']> {
     try {
-      const prepared = await this.#generations.prepare(wanted, generation);
+      const prepared = await this.#generations.prepare(wanted, generation, checks);
       if (prepared === undefined) await this.#disk.remove(generation);
       else await this.#disk.use(generation);
       return prepared;
@@ -477,17 +506,19 @@ export class HaproxyEngine {
 
   /** Waits until the answering process has loaded a generation, or has failed to. */
   async #becomes(generation: string, how: 'start' | 'reload', failed: number): Promise<boolean> {
-    const until = performance.now() + startTimeout;
-    while (performance.now() < until) {
-      // The master starts to listen slightly after its first worker.
-      const answers = (await this.#worker.generation()) === generation;
+    const begun = performance.now();
+    const until = begun + startTimeout;
+    for (let now = begun; now < until; now = performance.now()) {
+      // The master starts to listen slightly after its first worker. Before, there may be no socket to try.
+      const answers = existsSync(this.#disk.path('admin.sock')) && (await this.#worker.generation()) === generation;
       if (answers && (await this.#process.processes()) !== undefined) return true;
       if (how === 'start' && !(await this.#process.isSpawned())) return false;
       if (how === 'reload') {
         const processes = await this.#process.processes();
         if (processes === undefined ? await this.#process.isGone() : processes.failed > failed) return false;
       }
-      await sleep(10);
+      // Questions cost a HAProxy that reads 10,000 backends the time of a processor.
+      await sleep(Math.min(longestPause, Math.max(shortestPause, (now - begun) * shareOfPause)));
     }
     return false;
   }

@@ -43,15 +43,17 @@ export class Generations {
   /**
    * Writes the files of a generation that HAProxy accepts, without the parts that it rejects. Returns undefined if
    * the settings are at fault.
+   *
+   * @param checks whether HAProxy checks the files, so that parts that it rejects are found
    */
-  async prepare(wanted: HttpState, generation: string): Promise<Prepared | undefined> {
+  async prepare(wanted: HttpState, generation: string, checks: boolean): Promise<Prepared | undefined> {
     const living = new Set<object>(listSuspects(wanted).map(({ part }) => part));
     for (const part of this.banned.keys()) if (!living.has(part)) this.banned.delete(part);
     for (let round = 0; round < 50; round++) {
       const { state, refused } = siftState(wanted, this.banned);
       const { inForce, files, maps } = await this.#render(state, generation);
       await this.#disk.create(generation, files);
-      const output = await this.#process.check(this.#disk.path(generation, 'conf'));
+      const output = checks ? await this.#process.check(this.#disk.path(generation, 'conf')) : undefined;
       if (output === undefined) {
         this.#headers = inForce.layout.editedHeaders;
         return { inForce, refused, maps };
@@ -78,6 +80,15 @@ export class Generations {
   }
 
   /**
+   * Writes the state of a generation, which the next supervisor needs, but not HAProxy. The main file is the last one,
+   * because without it no supervisor trusts the others.
+   */
+  async remember(inForce: InForce, generation: string): Promise<void> {
+    await this.#disk.update(generation, rememberShards(inForce, allShards));
+    await this.#disk.update(generation, rememberMain(inForce));
+  }
+
+  /**
    * Returns whether a generation is identical to what this version would write: another version may use other rules.
    */
   async isOurs(inForce: InForce, generation: string): Promise<boolean> {
@@ -97,9 +108,6 @@ export class Generations {
     const inForce: InForce = { state, layout: freshLayout(state, this.#headers) };
     const maps = await allEntriesInTurns(inForce);
     const files = renderFiles(inForce, maps, this.#place(generation), this.#loopback(), generation);
-    for (const part of [rememberMain(inForce), rememberShards(inForce, allShards)]) {
-      for (const [path, content] of part) files.set(path, content);
-    }
     return { inForce, files, maps };
   }
 

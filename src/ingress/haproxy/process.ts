@@ -2,7 +2,7 @@ import { readFileSync, statSync, truncateSync } from 'node:fs';
 import { connect } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { execa } from 'execa';
-import type { HostResources, ProcessHost, ProcessPlace, ProcessSignal } from './host.ts';
+import { type HostResources, hugePages, type ProcessHost, type ProcessPlace, type ProcessSignal } from './host.ts';
 import { askMaster, type Processes, readProcesses } from './master.ts';
 
 /** Bytes. */
@@ -26,6 +26,7 @@ export class HaproxyProcess {
       reject: false,
       all: true,
       cwd: '/',
+      env: hugePages(),
     });
     return exitCode === 0 ? undefined : all || (message ?? 'no answer');
   }

@@ -95,10 +95,15 @@ export function quoteArgument(text: string): string {
   return text.replaceAll(/[\\ \t;<]/g, String.raw`\$&`);
 }
 
+/** Returns PEM that {@link asPayload} takes, or throws {@link UnfitValue}. */
+export function checkPem(text: string): string {
+  if (text.includes('\0')) throw new UnfitValue('PEM with a NUL');
+  return text;
+}
+
 /** Returns PEM as the payload of a command. An empty line would end it, and the socket reads at most one buffer. */
 export function asPayload(text: string): string {
-  if (text.includes('\0')) throw new UnfitValue('PEM with a NUL');
-  return text
+  return checkPem(text)
     .split(/\r?\n/)
     .filter((line) => line.trim() !== '')
     .join('\n');

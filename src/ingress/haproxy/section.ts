@@ -88,6 +88,17 @@ export function serverWords(server: ServerLine): string {
   return `weight ${server.weight}${maxconn} ${server.options}`;
 }
 
+/** Names of servers, since a first configuration needs each several times. */
+const names = new WeakMap<Server, string>();
+
+function nameOfServer(server: Server): string {
+  const known = names.get(server);
+  if (known !== undefined) return known;
+  const name = serverName(server.id);
+  names.set(server, name);
+  return name;
+}
+
 function serverLine(server: Server, backend: Backend, options: string): ServerLine {
   if (!/^[\x21-\x7e]{1,1024}$/.test(server.id))
     throw new UnfitValue(`server ${JSON.stringify(server.id)}: must be printable`);
@@ -103,7 +114,7 @@ function serverLine(server: Server, backend: Backend, options: string): ServerLi
     server.tls === undefined && server.verifyHost !== undefined && backend.http?.tls?.authority !== undefined;
   const host = server.address.family === 6 ? `[${server.address.text}]` : server.address.text;
   return {
-    name: serverName(server.id),
+    name: nameOfServer(server),
     id: server.id,
     address: `${host}:${server.port}`,
     weight: server.weight,

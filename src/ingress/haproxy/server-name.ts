@@ -1,6 +1,6 @@
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 
 /** Returns the name of a server: the value that OpenShift's router uses in cookies. */
 export function serverName(id: string): string {
-  return createHash('md5').update(id).digest('hex');
+  return hash('md5', id);
 }

@@ -1,3 +1,4 @@
+import { baseOf } from '../../base/model/layered-map.ts';
 import { UserIndex } from './user-index.ts';
 
 /** Number of files for sections, large enough that a change rewrites few of them. */
@@ -37,8 +38,9 @@ export class ShardIndex<V> {
     parts: ReadonlyMap<string, V>,
     some: ReadonlySet<number>,
   ): Iterable<readonly [key: string, part: V, shard: number]> {
-    const keys = new Set(this.#index.find(parts, new Set(Array.from(some, String))));
-    for (const key of keys) {
+    const keys = this.#index.find(parts, new Set(Array.from(some, String)));
+    // Only a part above the base can be found twice.
+    for (const key of baseOf(parts) === parts ? keys : new Set(keys)) {
       const part = parts.get(key);
       if (part === undefined) continue;
       const shard = shardOf(this.#nameOf(part));

@@ -6,7 +6,7 @@ import { checkTlsName, siftPlaces } from './gateway-entries.ts';
 import type { Backend, Certificate, HttpState, Site } from './model.ts';
 import { backendLists, checkNetworks } from './networks.ts';
 import { guardEntries, plainEntries, secureEntries } from './paths.ts';
-import { checkHost, UnfitValue } from './quote.ts';
+import { checkHost, checkPem, UnfitValue } from './quote.ts';
 import type { TlsName, VirtualHost } from './rule.ts';
 import { checkAuthorityName, listAuthorities, makeSection } from './section.ts';
 import { UserIndex } from './user-index.ts';
@@ -56,8 +56,11 @@ export function siftState(
     return without(parts, bad);
   };
   const badAuthorities = new Set<string>();
-  for (const name of state.authorities.keys()) {
-    const reason = reasonOf(() => checkAuthorityName(name));
+  for (const [name, pem] of state.authorities) {
+    const reason = reasonOf(() => {
+      checkAuthorityName(name);
+      checkPem(pem);
+    });
     if (reason === undefined) continue;
     badAuthorities.add(name);
     refused.push({ kind: 'authority', name, reason });
@@ -123,6 +126,7 @@ function checkSite(site: Site): void {
 
 function checkCertificate(certificate: Certificate): void {
   if (certificate.hosts.length === 0) throw new UnfitValue('the certificate has no host');
+  checkPem(certificate.pem);
   listLine(certificate);
   certificateEntries(certificate);
 }

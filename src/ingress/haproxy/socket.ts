@@ -1,4 +1,6 @@
+import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
+import { setTimeout as sleep } from 'node:timers/promises';
 
 /** A connection to one of HAProxy's command sockets failed. */
 export class SocketError extends Error {
@@ -36,12 +38,7 @@ export class RuntimeSocket {
 
   /** Opens a session. Commands fail if nothing arrives for `timeout` ms. Throws {@link SocketError}. */
   static async open(path: string, timeout = 30_000): Promise<RuntimeSocket> {
-    const socket = connect(path);
-    await new Promise<void>((resolve, reject) => {
-      socket.once('connect', resolve);
-      socket.once('error', (cause) => reject(new SocketError(`Cannot connect to ${path}`, { cause })));
-    });
-    const session = new RuntimeSocket(socket, timeout);
+    const session = new RuntimeSocket(await reach(path), timeout);
     // Without this, HAProxy closes a session that is idle for 10 s.
     await session.run(['prompt', 'set timeout cli 86400']);
     return session;
@@ -80,6 +77,23 @@ export class RuntimeSocket {
   #fail(error: Error): void {
     this.#closed ??= error;
     for (const { reject } of this.#waiting.splice(0)) reject(error);
+  }
+}
+
+/** Milliseconds to wait while HAProxy accepts no connection, and between attempts. */
+const busy = { longest: 10_000, pause: 50 };
+
+/** Connects to a socket. While too many clients wait for HAProxy to accept them, the kernel answers EAGAIN. */
+async function reach(path: string): Promise<Socket> {
+  for (const until = performance.now() + busy.longest; ; await sleep(busy.pause)) {
+    const socket = connect(path);
+    try {
+      await once(socket, 'connect');
+      return socket;
+    } catch (cause) {
+      if ((cause as NodeJS.ErrnoException).code === 'EAGAIN' && performance.now() < until) continue;
+      throw new SocketError(`Cannot connect to ${path}`, { cause });
+    }
   }
 }
 

@@ -122,7 +122,7 @@ function defaultBalance(
   { balance, tcpBalance }: HttpDefaults,
 ): Balance {
   // Only round robin preserves the weights between Services.
-  if (shares.filter(({ weight }) => weight > 0).length > 1) return 'roundrobin';
+  if (shares.length > 1 && shares.filter(({ weight }) => weight > 0).length > 1) return 'roundrobin';
   return isPassthrough ? tcpBalance : balance;
 }
 

@@ -13,6 +13,7 @@ import { IngressStatuses } from './ingress-statuses.ts';
 import { type AddressReports, planBalancer, planPool } from './plan-addresses.ts';
 import { planGateway, planGatewayClass, planGatewayRoute, planListenerSet, planPolicy } from './plan-gateway.ts';
 import { planRoute } from './plan-route.ts';
+import { type SchemaTimes, ServedFeatures } from './served-features.ts';
 import type { RouterIdentity, RouteStatus, StatusSink } from './status.ts';
 
 /** Writes the statuses of Routes, Gateways and their routes to the API server. */
@@ -25,15 +26,24 @@ export class ClusterStatus implements StatusSink, ObjectObserver {
   readonly #ingresses: IngressStatuses;
   #addresses: AddressReports | undefined;
   readonly #events: EventRecorder;
+  readonly #features: ServedFeatures;
   readonly #end = new AbortController();
 
-  constructor(api: KubeApi, identity: RouterIdentity, leadership: Leadership, log: DaemonLog) {
+  constructor(
+    api: KubeApi,
+    identity: RouterIdentity,
+    leadership: Leadership,
+    log: DaemonLog,
+    schemaTimes?: SchemaTimes,
+  ) {
     this.#identity = identity;
     const plan = (key: string, object: SeenObject<Kind>) => this.#plan(key, object);
     this.#leadership = leadership;
     this.#events = new EventRecorder(api, 'ingress-agent', log);
     this.#ingresses = new IngressStatuses(this.#events, leadership);
     this.#writer = new StatusWriter({ api, kinds, plan, leadership, events: this.#events, log });
+    const reviewClasses = () => this.#writer.reviewSome('GatewayClass', this.#gateways?.classes.keys() ?? []);
+    this.#features = new ServedFeatures(api, () => leadership.isHeld, reviewClasses, schemaTimes);
   }
 
   observe(kind: Kind, key: string, object: unknown, version: string): void {
@@ -94,6 +104,7 @@ export class ClusterStatus implements StatusSink, ObjectObserver {
 
   close(): void {
     this.#end.abort();
+    this.#features.close();
     this.#writer.close();
   }
 
@@ -106,7 +117,12 @@ export class ClusterStatus implements StatusSink, ObjectObserver {
       case 'Ingress':
         return this.#ingresses.plan(key, object);
       case 'GatewayClass':
-        return planGatewayClass(pick(this.#gateways?.classes.get(key), object), object, now);
+        return planGatewayClass(
+          pick(this.#gateways?.classes.get(key), object),
+          object,
+          (features) => this.#features.select(features),
+          now,
+        );
       case 'Gateway':
         return planGateway(pick(this.#gateways?.gateways.get(key), object), object, now);
       case 'ListenerSet':

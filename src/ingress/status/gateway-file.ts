@@ -53,8 +53,10 @@ export class GatewayFileStatuses {
         text: this.#write({ kind, ...names, status }),
       });
     };
+    // No API server drops fields of files.
+    const all = (features: readonly string[]): readonly string[] => features;
     for (const [key, report] of reports?.classes ?? []) {
-      add('GatewayClass', key, report, (seen) => planGatewayClass(report, seen, now));
+      add('GatewayClass', key, report, (seen) => planGatewayClass(report, seen, all, now));
     }
     for (const [key, report] of reports?.gateways ?? []) {
       add('Gateway', key, report, (seen) => (report.isPending ? undefined : planGateway(report, seen, now)));

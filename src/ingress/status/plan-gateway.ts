@@ -27,16 +27,21 @@ const ownTypes: ReadonlySet<unknown> = new Set([
   'InsecureFrontendValidationMode',
 ]);
 
-/** Returns the status change of a GatewayClass. Undefined for a class of another controller, which has no report. */
+/**
+ * Returns the status change of a GatewayClass. Undefined for a class of another controller, which has no report, and
+ * as long as `select` does not know which features the cluster allows.
+ */
 export function planGatewayClass(
   report: GatewayClassReport | undefined,
   { status }: Pick<SeenObject, 'status'>,
+  select: (features: readonly string[]) => readonly string[] | undefined,
   now: Date,
 ): StatusChange | undefined {
-  if (report === undefined) return undefined;
+  const features = report && select(report.supportedFeatures);
+  if (report === undefined || features === undefined) return undefined;
   const next = {
     conditions: mergeConditions(report.conditions, status.conditions, contextOf(report.generation, now)),
-    supportedFeatures: report.supportedFeatures.map((name) => ({ name })),
+    supportedFeatures: features.map((name) => ({ name })),
   };
   return compare(next, status);
 }

@@ -93,6 +93,8 @@ export class TestApiServer {
   readonly tokens = new Map<string, string>();
   /** Users that may get paths that are no resources, as `USER PATH`. */
   readonly readers = new Set<string>();
+  /** Documents at paths that are no resources, such as OpenAPI schemas. */
+  readonly documents = new Map<string, unknown>();
   /** How many connections were made to it. */
   connections = 0;
   /** How many requests were answered 401. */
@@ -349,6 +351,10 @@ export class TestApiServer {
         return event.metadata.namespace === inNamespace[2] && about?.uid === uid;
       });
       send(response, 200, { kind: 'EventList', metadata: { resourceVersion: `${this.#version}` }, items });
+      return;
+    }
+    if (request.method === 'GET' && this.documents.has(url.pathname)) {
+      send(response, 200, this.documents.get(url.pathname));
       return;
     }
     const discovered =

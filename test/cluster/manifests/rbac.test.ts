@@ -8,7 +8,7 @@ import type { Flow } from '../../../src/base/model/observed.ts';
 import type { AttachmentState } from '../../../src/egress/model/state.ts';
 import { startNode } from '../../../src/egress/node/daemon.ts';
 import { parseNodeOptions } from '../../../src/egress/node/node-options.ts';
-import type { ApplyOutcome, NodeRouters, WireAnswer } from '../../../src/egress/node/routers-api.ts';
+import type { ApplyOutcome, CheckOutcome, NodeRouters, WireAnswer } from '../../../src/egress/node/routers-api.ts';
 import { SecretKeys } from '../../../src/ingress/agent/addresses/keys.ts';
 import { LeaseMembers } from '../../../src/ingress/agent/addresses/members.ts';
 import { isBeingRemoved } from '../../../src/ingress/agent/removal.ts';
@@ -251,8 +251,8 @@ class OneRouter implements NodeRouters {
   listFlows(): readonly Flow[] {
     return [];
   }
-  check(): readonly string[] {
-    return [];
+  check(): CheckOutcome {
+    return { differences: [], problems: [] };
   }
   announce(): void {
     // No client receives it.

@@ -8,7 +8,8 @@ describe('the totals of a lane of tests', () => {
   const folder = mkdtempSync(join(tmpdir(), 'totals-'));
   after(() => rmSync(folder, { recursive: true }));
   const read = (failures: number, end: LaneEnd) => {
-    const totals = { passes: 3, failures, pending: 0 };
+    const failed = Array.from({ length: failures }, (_, i) => ({ title: `test ${i}`, error: 'Error: wrong' }));
+    const totals = { passes: 3, failures, pending: 0, failed };
     const path = join(folder, 'totals');
     writeFileSync(path, JSON.stringify(totals));
     return { totals, read: readTotals('ingress', path, end) };

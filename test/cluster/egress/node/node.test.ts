@@ -35,7 +35,7 @@ class RecordedRouters implements NodeRouters {
   list = () => this.states;
   isAlive = () => true;
   listFlows = () => [];
-  check = () => [];
+  check = () => ({ differences: [], problems: this.problems });
   announce = ({ link }: AttachmentState): void => void this.done.push(`announce ${link}`);
   ask = () => Promise.resolve(this.answer);
   blindness: string | undefined;

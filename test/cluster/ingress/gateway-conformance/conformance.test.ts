@@ -27,6 +27,16 @@ describe('Gateway API conformance', () => {
     await lab.down();
   });
 
+  it('the GatewayClass lists the features that are played here', async () => {
+    const want = [...features].sort().join();
+    await lab.settle(() => {
+      const [gatewayClass] = lab.all('GatewayClass');
+      const status = gatewayClass?.status as { readonly supportedFeatures?: readonly { name: string }[] } | undefined;
+      const listed = status?.supportedFeatures?.map(({ name }) => name).join();
+      return listed === want ? undefined : `listed: ${listed}`;
+    });
+  }).timeout(30_000);
+
   for (const one of [...tests, ...ownTests]) {
     if (!one.features.every((feature) => features.has(feature))) continue;
     if (one.onlyIfNotFeature !== undefined && features.has(one.onlyIfNotFeature)) continue;

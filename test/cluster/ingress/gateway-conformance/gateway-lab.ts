@@ -10,6 +10,7 @@ import { asPrivileged } from '../../../lab/rights.ts';
 import { inNamespace } from '../../../netns/base/linux/wire.ts';
 import { until } from '../../../until.ts';
 import { type KubeObject, TestApiServer } from '../../lab/api-server.ts';
+import { gatewaySchemaPath, makeGatewaySchema } from '../../lab/gateway-schema.ts';
 import { writeKubeconfig } from '../../lab/kubeconfig.ts';
 import { Program } from '../../lab/program.ts';
 import type { EchoAnswer, EchoCommand, ReceivedQuestion } from './echo-protocol.ts';
@@ -131,6 +132,7 @@ export class GatewayLab {
     this.#outside = new World(podsName);
     this.#client = new World(clientName);
     await Promise.all([this.#outside.ready, this.#client.ready]);
+    this.#server.documents.set(gatewaySchemaPath, makeGatewaySchema('experimental'));
     const kubeconfig = writeKubeconfig(this.#folder, await inNamespace(nodeName, () => this.#server.start()));
     this.apply('GatewayClass', {
       metadata: { name: 'conformance' },

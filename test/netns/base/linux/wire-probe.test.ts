@@ -6,6 +6,7 @@ import { readAdvertisement, readArp } from '../../../../src/base/linux/neighbour
 import { askOnWire, WireConversation } from '../../../../src/base/linux/wire-probe.ts';
 import { parseAddress } from '../../../../src/base/model/address.ts';
 import type { Link } from '../../../../src/base/model/network.ts';
+import { until } from '../../../until.ts';
 import { forgedAdvertisement, forgedArp } from './forged-neighbours.ts';
 import { inNamespace, Wire } from './wire.ts';
 
@@ -72,6 +73,51 @@ describe('address probes', () => {
     } finally {
       telling.close();
       hearing.close();
+    }
+  });
+
+  it('go only to an owner that stays once it has answered, and to everyone when it is silent', async () => {
+    const wire = new Wire(there, linkOf(there).index);
+    const question = { ...address('192.0.2.9'), stays: true };
+    const conversation = inNamespace(here, () => new WireConversation(link, [question, address('192.0.2.8')], 200));
+    const owner = '02:00:00:00:00:66';
+    const everyone = 'ff:ff:ff:ff:ff:ff';
+    /** Where the next requests for an address go. */
+    const receivers = (text: string, ask: () => void, count = 2): readonly string[] => {
+      ask();
+      return wire.receiveRequests(count).flatMap(({ target, receiver }) => (target === text ? [receiver] : []));
+    };
+    const hear = async (text: string): Promise<void> => {
+      conversation.forget();
+      wire.send(forgedArp({ sender: text, mac: owner }));
+      await until(
+        () => conversation.listen() && conversation.claimants.length === 1,
+        () => conversation.claimants,
+        5000,
+      );
+    };
+    const ask = (): void => conversation.ask();
+    try {
+      assert.deepEqual(receivers('192.0.2.9', ask), [everyone]);
+      await hear('192.0.2.9');
+      assert.deepEqual(receivers('192.0.2.9', ask), [owner]);
+      assert.equal(conversation.askSilent(), false, 'it answered');
+      conversation.forget();
+      assert.deepEqual(receivers('192.0.2.9', ask), [owner]);
+      assert.deepEqual(
+        receivers('192.0.2.9', () => assert.equal(conversation.askSilent(), true), 1),
+        [everyone],
+      );
+      assert.equal(conversation.askSilent(), false, 'everyone was asked');
+      // The owner of an address that must have none may be any host.
+      await hear('192.0.2.8');
+      assert.deepEqual(receivers('192.0.2.8', ask), [everyone]);
+      await hear('192.0.2.9');
+      conversation.forgetOwners();
+      assert.deepEqual(receivers('192.0.2.9', ask), [everyone]);
+    } finally {
+      conversation.close();
+      wire.close();
     }
   });
 

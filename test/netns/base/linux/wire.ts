@@ -39,18 +39,38 @@ export class Wire {
   /** The next frame that matches; undefined after a second of silence. */
   receive(matches: (seen: Seen) => boolean): Seen | undefined {
     for (;;) {
-      let length: number;
-      try {
-        length = readSync(this.#fd, this.#buffer);
-      } catch (error) {
-        const { code } = error as { code?: string };
-        if (code === 'EAGAIN') return undefined;
-        if (code === 'EINTR') continue;
-        throw error;
-      }
+      const length = this.#receive();
+      if (length === undefined) return undefined;
       const seen = readFrame(this.#buffer.subarray(0, length));
       if (matches(seen)) return seen;
     }
+  }
+
+  /** Bytes of the next frame in the buffer; undefined after a second of silence. */
+  #receive(): number | undefined {
+    for (;;) {
+      try {
+        return readSync(this.#fd, this.#buffer);
+      } catch (error) {
+        const { code } = error as { code?: string };
+        if (code === 'EAGAIN') return undefined;
+        if (code !== 'EINTR') throw error;
+      }
+    }
+  }
+
+  /** The next ARP requests, fewer after a second of silence: what each asks for, and where its frame goes. */
+  receiveRequests(count: number): readonly { readonly target: string; readonly receiver: string }[] {
+    const requests: { readonly target: string; readonly receiver: string }[] = [];
+    while (requests.length < count) {
+      const length = this.#receive();
+      if (length === undefined) break;
+      const frame = this.#buffer.subarray(0, length);
+      if (frame.readUInt16BE(12) !== 0x0806 || frame.readUInt16BE(20) !== 1) continue;
+      const receiver = frame.toString('hex', 0, 6).replace(/(..)(?=.)/g, '$1:');
+      requests.push({ target: [...frame.subarray(38, 42)].join('.'), receiver });
+    }
+    return requests;
   }
 
   close(): void {

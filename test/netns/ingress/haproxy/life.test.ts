@@ -167,7 +167,9 @@ describe('The life cycle of a HAProxy', () => {
     }
     await reloaded;
     for (let i = 0; i < 12; i++) assert.equal(await status(`h${i}.test`), 200);
-    assert.equal((await world.engine.describe()).reloads.spares, 1);
+    // One, or two if the changes took longer than the time between reloads.
+    const { spares } = (await world.engine.describe()).reloads;
+    assert.ok(spares === 1 || spares === 2, `${spares}`);
   });
 
   it('reloads on time after the clock was set back a day', async () => {
@@ -351,6 +353,8 @@ describe('The life cycle of a HAProxy', () => {
   it('a reload is complete when no previous worker accepts connections', async () => {
     state = withHost('it.test');
     await world.engine.start(state);
+    // Commands that follow the start must not wait for the stopped worker.
+    await world.engine.settle();
     const old = await workerPid();
     let done = false;
     world.once(() => {
@@ -566,6 +570,33 @@ describe('The life cycle of a HAProxy', () => {
     await eventually(
       async () => (await status('it.test')) === 200 && (await world.engine.describe()).problem === undefined,
     );
+  });
+
+  it('the first HAProxy reads its files once; later files are checked before a reload', async () => {
+    const log = join(world.directory, 'calls');
+    // With the name of the program that it becomes.
+    const binary = join(world.directory, 'haproxy');
+    writeFileSync(binary, `#!/bin/sh\necho "$1" >>${log}\nexec haproxy "$@"\n`, { mode: 0o755 });
+    world.engine = world.makeEngine({ binary });
+    state = withHost('it.test');
+    await world.engine.start(state);
+    assert.equal(await status('it.test'), 200);
+    assert.equal(readFileSync(log, 'utf8'), '-W\n');
+    const reloaded = new Promise<void>((resolve) => world.once(resolve));
+    await world.engine.apply({ ...state, settings: { ...state.settings, forwarded: 'never' } });
+    await reloaded;
+    assert.match(readFileSync(log, 'utf8'), /^-W\n(?:.*\n)*-c\n/);
+  });
+
+  it('HAProxy allocates in huge pages, and the operator’s settings of the allocator take precedence', async () => {
+    process.env.GLIBC_TUNABLES = 'glibc.malloc.arena_max=4';
+    closing.push(() => {
+      delete process.env.GLIBC_TUNABLES;
+    });
+    await world.engine.start(state);
+    // The C library separates the settings in place.
+    const environment = readFileSync(`/proc/${await workerPid()}/environ`, 'utf8').replaceAll('\0', ' ');
+    assert.match(environment, /GLIBC_TUNABLES=glibc\.malloc\.hugetlb=1[: ]glibc\.malloc\.arena_max=4 /);
   });
 
   it('a missing executable is reported', async () => {

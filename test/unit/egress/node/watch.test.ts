@@ -22,7 +22,7 @@ describe('a router that is deleted while the daemon probes its gateway', () => {
       isSuspended: () => false,
       listProblems: () => [],
       listChanged: () => [],
-      check: () => [],
+      check: () => ({ differences: [], problems: [] }),
       listFlows: () => [],
       announce: () => undefined,
       ask: () => new Promise<WireAnswer>((resolve) => (answer = resolve)),

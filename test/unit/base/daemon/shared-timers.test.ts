@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'mocha';
-import { SharedTimers } from '../../../../src/egress/names/shared-timers.ts';
+import { SharedTimers } from '../../../../src/base/daemon/shared-timers.ts';
 import { until } from '../../../until.ts';
 
 describe('SharedTimers', () => {
@@ -70,5 +70,27 @@ describe('SharedTimers', () => {
       () => count,
       20_000,
     );
+  });
+
+  it('repeats a function with others at the same time until it ends', async () => {
+    const timers = new SharedTimers();
+    const at: number[] = [];
+    const end = timers.repeat(32, () => {
+      at.push(performance.now());
+      if (at.length === 3) end();
+    });
+    let waited = 0;
+    void timers.wait(1, 32).then(() => {
+      waited = performance.now();
+    });
+    await until(
+      () => at.length === 3 && waited > 0,
+      () => at,
+      20_000,
+    );
+    // In the same group as the first call, so no other timer was between them.
+    assert.ok(waited >= (at[0] ?? 0) && waited <= (at[1] ?? 0), `${waited} ${at.join()}`);
+    await timers.wait(100);
+    assert.equal(at.length, 3);
   });
 });

@@ -12,7 +12,7 @@ interface Moment {
 
 /**
  * Timers that expire in groups, because a wake-up of an idle process costs more than the work of one timer. They expire
- * up to a sixteenth of their time late, and never early.
+ * up to a sixteenth of their time late unless the caller allows more, and never early.
  */
 export class SharedTimers {
   readonly #moments = new Map<number, Moment>();
@@ -21,10 +21,10 @@ export class SharedTimers {
    * Calls a function once.
    *
    * @param milliseconds minimum time until then
+   * @param step milliseconds; the call is up to this late. A power of two.
    * @returns a function that cancels the call
    */
-  start(milliseconds: number, run: () => void): () => void {
-    const step = stepOf(milliseconds);
+  start(milliseconds: number, run: () => void, step: number = stepOf(milliseconds)): () => void {
     const now = performance.now();
     const at = Math.ceil((now + milliseconds) / step) * step;
     const moment = this.#moments.get(at) ?? this.#begin(at, at - now);
@@ -37,6 +37,27 @@ export class SharedTimers {
       clearTimeout(moment.timer);
       this.#moments.delete(at);
     };
+  }
+
+  /** Resolves once, as {@link start} calls a function. */
+  wait(milliseconds: number, step?: number): Promise<void> {
+    return new Promise((resolve) => this.start(milliseconds, resolve, step));
+  }
+
+  /**
+   * Calls a function again and again.
+   *
+   * @param interval milliseconds; a power of two
+   * @returns a function that ends the calls
+   */
+  repeat(interval: number, run: () => void): () => void {
+    const next = (): void => {
+      // Before the call, which may end the calls.
+      cancel = this.start(1, next, interval);
+      run();
+    };
+    let cancel = this.start(1, next, interval);
+    return () => cancel();
   }
 
   #begin(at: number, milliseconds: number): Moment {
@@ -56,3 +77,6 @@ function stepOf(milliseconds: number): number {
   const most = milliseconds * largestDelay;
   return most < 1 ? 1 : Math.min(longestStep, 2 ** Math.floor(Math.log2(most)));
 }
+
+/** The timers of this process. Those of different parts expire together, too. */
+export const sharedTimers = new SharedTimers();
