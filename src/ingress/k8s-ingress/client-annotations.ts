@@ -45,13 +45,18 @@ export function readClients(annotations: IngressAnnotations, namespace: string):
   const subject = annotations.text('auth-tls-match-cn');
   const isOdd = subject !== undefined && !/^CN=[\x20-\x7e]{1,500}$/.test(subject);
   if (isOdd) annotations.note('auth-tls-match-cn', 'closed', 'must be CN= and a regular expression in ASCII');
-  const depth = 'auth-tls-verify-depth';
-  const isLimited = annotations.text(depth) !== undefined;
-  const cure = 'remove it, if all certificates below the authorities may be used';
-  annotations.refuse(depth, 'closed', 'the length of certificate chains is not limited', cure);
+  const isUnissued = annotations.text('auth-tls-verify-depth') === '0';
+  if (isUnissued) {
+    const cure = 'remove it if certificates that the authorities issued may be used';
+    annotations.note('auth-tls-verify-depth', 'closed', 'the length of certificate chains is not limited', cure);
+  } else {
+    // ingress-nginx limits chains without the annotation, too. The authorities decide who else may issue.
+    const cure = 'limit the authorities in ca.crt by their basicConstraints (pathlen)';
+    annotations.refuse('auth-tls-verify-depth', 'differs', 'the length of certificate chains is not limited', cure);
+  }
   return {
     mode: mode ?? 'required',
-    ...(secret !== undefined && !isOdd && !isLimited ? { secret } : { isUnfit: true as const }),
+    ...(secret !== undefined && !isOdd && !isUnissued ? { secret } : { isUnfit: true as const }),
     ...(passes === true && { passesCertificate: true as const }),
     ...(subject !== undefined && { subject }),
   };

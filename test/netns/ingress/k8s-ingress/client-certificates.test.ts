@@ -110,6 +110,7 @@ const objects: readonly object[] = [
   ingress('named-late', { 'named.test': { '/late': 'other' } }, { age: 9 }),
   verified('risky', { 'risky.test': web }, { 'auth-tls-match-cn': 'CN=(a+)+$' }),
   verified('unnamed', { 'unnamed.test': web }, { 'auth-tls-match-cn': 'O=shop' }),
+  verified('unissued', { 'unissued.test': web }, { 'auth-tls-verify-depth': '0' }),
   verified('deep', { 'deep.test': web }, { 'auth-tls-verify-depth': '1' }),
   verified('passed', { 'passed.test': web }, { 'ssl-passthrough': 'true' }),
   verified('shut', { 'half.test': { '/shut': 'web' } }, { 'auth-tls-secret': 'shop/missing' }),
@@ -253,7 +254,7 @@ const cases: readonly Case[] = [
   ['no default backend without TLS', 'http', 'unknown.test', '/', '503'],
   ['no TLS inside which clients cannot be verified', 'https', 'passed.test', '/', 'closed', one],
   ['no host without TLS', 'http', 'plain.test', '/', '503'],
-  ...['plain', 'missing', 'keyless', 'garbage', 'revoking', 'cross', 'risky', 'unnamed', 'deep'].map(
+  ...['plain', 'missing', 'keyless', 'garbage', 'revoking', 'cross', 'risky', 'unnamed', 'unissued'].map(
     (name): Case => [`no host of the Ingress ${name}`, 'https', `${name}.test`, '/', '503', one],
   ),
   ...['/', '/shut'].map(
@@ -372,7 +373,8 @@ describe('client certificates of Ingresses in the compiled agent', () => {
       /auth-tls-match-cn: regular expression .* repeats "\(a\+\).*", which may match in more than one way/,
     ],
     ['unnamed', false, /auth-tls-match-cn "O=shop": must be CN= and a regular expression/],
-    ['deep', false, /auth-tls-verify-depth "1": the length of certificate chains is not limited/],
+    ['unissued', false, /auth-tls-verify-depth "0": the length of certificate chains is not limited/],
+    ['deep', true, /auth-tls-verify-depth "1": the length of certificate chains is not limited/],
     ['passed', false, /clients cannot be verified inside TLS/],
     ['shut-open', false, /half\.test answers 503: auth-tls-secret "shop\/missing": this Secret does not exist/],
     ['rest', false, /client certificates need a rule with a host/],
