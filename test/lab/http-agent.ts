@@ -102,11 +102,12 @@ function askHttp1({ tls, address, port, sni, method = 'GET', path, headers, body
   });
 }
 
-function askHttp2({ address, port, sni, path, headers, authority }: HttpQuestion): Promise<HttpAnswer> {
+function askHttp2({ address, port, sni, path, headers, authority, client }: HttpQuestion): Promise<HttpAnswer> {
   return new Promise((resolve) => {
     const session = connectHttp2(`https://${address}:${port}`, {
       rejectUnauthorized: false,
       ...(sni !== undefined && { servername: sni }),
+      ...client,
     });
     session.on('error', (error: NodeJS.ErrnoException) => resolve({ error: error.code ?? error.message }));
     const stream = session.request({ ...headers, ':path': path, ':authority': authority ?? sni ?? '' });

@@ -258,6 +258,6 @@ function patternKey(id: string, number: number, pattern: string): string {
 }
 
 /** Replaces blanks, which would end a key. */
-function withoutBlanks(pattern: string): string {
+export function withoutBlanks(pattern: string): string {
   return pattern.replaceAll(/\\[\s\S]| /g, (part) => (part.endsWith(' ') ? String.raw`\x20` : part));
 }

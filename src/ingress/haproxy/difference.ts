@@ -193,6 +193,10 @@ function planRoutes(before: InForce, after: InForce, rerouted: ReadonlySet<strin
       for (const host of nameUsers.find(passthrough, rerouted)) names.add(host);
     }
   }
+  for (const host of hosts) {
+    const [last, next] = [before, after].map(({ state }) => state.sites.get(host)?.clients?.inner ?? 0);
+    if (host.startsWith('*.') && last !== next) wildcards.add(parentOf(host));
+  }
   if (wildcards.size > 0)
     for (const host of after.state.sites.keys()) if (wildcards.has(parentOf(host))) names.add(host);
   for (const host of hosts) {

@@ -1,13 +1,16 @@
 import { setImmediate as turn } from 'node:timers/promises';
 import { cookieAttributes, featureEntries, ownAttributes } from './features.ts';
 import { gatewayEntries } from './gateway-entries.ts';
+import { innerName } from './gateway-names.ts';
 import type { InForce } from './layout.ts';
 import { type MapName, type Maps, mapNames } from './maps.ts';
 import type { Certificate, SitePath } from './model.ts';
-import { ceded, guardEntries, onward, plainEntries, secureEntries } from './paths.ts';
+import { ceded, closedRoute, guardEntries, onward, plainEntries, secureEntries } from './paths.ts';
+
 import { checkHost, checkMapValue } from './quote.ts';
 import { routeOf } from './route.ts';
 import { makeSection } from './section.ts';
+import { verifiedEntries } from './verified-sites.ts';
 
 /** Returns the entries of all maps for a state. Throws {@link UnfitValue}. */
 export function allEntries(inForce: InForce): Maps {
@@ -47,9 +50,6 @@ function* makeEntries(inForce: InForce): Generator<undefined, Maps> {
   return maps;
 }
 
-/** Route of paths whose access rules are not in force: they answer 503. */
-const closedRoute = 'closed||';
-
 /** Returns the entries for the paths of a host. */
 export function siteEntries(inForce: InForce, host: string): Maps {
   const site = inForce.state.sites.get(host);
@@ -61,10 +61,19 @@ export function siteEntries(inForce: InForce, host: string): Maps {
     const found = routeOf(inForce, path.backend, (redirects || isPassed) && (path.redirectStatus ?? true));
     return found ?? (path.isRestricted === true ? closedRoute : undefined);
   };
-  return new Map([
-    ['plain', plainEntries(site, (path) => route(path, path.plain === 'redirect'))],
-    ['secure', secureEntries(site, (path) => route(path, false))],
-    ['guarded', guardEntries(site)],
+  const plain = plainEntries(site, (path) => route(path, path.plain === 'redirect'));
+  const secure = secureEntries(site, (path) => route(path, false));
+  const guarded = guardEntries(site);
+  if (site.clients === undefined) {
+    return new Map([
+      ['plain', plain],
+      ['secure', secure],
+      ['guarded', guarded],
+    ]);
+  }
+  return new Map<MapName, Map<string, string>>([
+    ['guarded', guarded],
+    ...verifiedEntries(site, site.clients, plain, secure),
   ]);
 }
 
@@ -81,9 +90,13 @@ export function nameEntries(inForce: InForce, host: string): Maps {
     return route === undefined ? new Map() : new Map([['passthrough', new Map([[checkHost(host), route]])]]);
   }
   const site = sites.get(host);
+  if (site?.clients !== undefined && site.clients.inner > 0)
+    return new Map([['passthrough', new Map([[checkHost(host), innerName(site.clients.inner)]])]]);
   const isCeded = site?.ceded?.includes('secure') === true;
   const isServed = isCeded || site?.paths.some((path) => path.secure) === true;
-  return isServed && !host.startsWith('*.') && passthrough.has(`*.${parentOf(host)}`)
+  const above = `*.${parentOf(host)}`;
+  const isAbove = passthrough.has(above) || (sites.get(above)?.clients?.inner ?? 0) > 0;
+  return isServed && !host.startsWith('*.') && isAbove
     ? new Map([['passthrough', new Map([[checkHost(host), isCeded ? ceded : onward]])]])
     : new Map();
 }

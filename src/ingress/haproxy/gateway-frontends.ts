@@ -20,6 +20,7 @@ import { redirectSection } from './redirects.ts';
 import { answerSection } from './rule.ts';
 import { milliseconds } from './section.ts';
 import { denyListRules } from './site-rules.ts';
+import { misdirectedSection, verifiedRules } from './verified-sites.ts';
 
 /**
  * Renders the frontends of all listeners except the default one. The kernel redirects connections to spare ports
@@ -88,10 +89,12 @@ ${nameRules(rule, { key: 'site', result: 'passed', map: 'tls-names', when: named
 /** Renders the sections that answer without a server. */
 function answers(): readonly string[] {
   const statuses = [404, 500, 503] as const;
+  const misdirected = `backend ${misdirectedSection} from base\n  http-request return status 421\n`;
   return [
     ...statuses.map(
       (status) => `backend ${answerSection(status)} from base\n  http-request deny deny_status ${status}\n`,
     ),
+    misdirected,
     redirectSection,
     'backend answer_close from tcp\n  tcp-request content reject\n',
   ];
@@ -157,6 +160,8 @@ const verification: Readonly<Record<InnerKind, string>> = {
   tcp: '',
   required: 'verify required',
   optional: 'verify optional crt-ignore-err all ca-ignore-err all',
+  // Its rules answer clients without a valid certificate.
+  site: 'verify optional crt-ignore-err all ca-ignore-err all',
 };
 
 /**
@@ -176,10 +181,10 @@ function innerFrontend(number: number, kind: InnerKind, settings: Settings, loop
     ...(isVerifying ? [] : clientTlsWords(settings)),
   ];
   const isOwn = number === ownInner;
-  const base = kind === 'tcp' ? 'tcp' : isOwn ? 'base' : 'gateways';
+  const base = kind === 'tcp' ? 'tcp' : isOwn || kind === 'site' ? 'base' : 'gateways';
   return `frontend ${name} from ${base}
   ${words.join(' ')}
-${logLines(settings.log, kind === 'tcp' ? 'tcp' : 'http')}${isVerifying ? sameClients : ''}${isOwn ? ownRules(settings) : ''}${kind === 'tcp' ? endedRules(settings) : useRoute}
+${logLines(settings.log, kind === 'tcp' ? 'tcp' : 'http')}${isVerifying ? sameClients : ''}${isOwn ? ownRules(settings) : ''}${kind === 'site' ? verifiedRules(settings) : kind === 'tcp' ? endedRules(settings) : useRoute}
 backend ${name} from tcp
   server ${name} ${loopback.connect(name)} send-proxy-v2
 `;

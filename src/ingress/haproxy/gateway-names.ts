@@ -2,19 +2,27 @@ import type { GatewaySettings, PortSpan } from './model.ts';
 
 /**
  * Kinds of inner frontends: for requests; for requests with client certificates, which must be valid (`required`) or not
- * (`optional`); and for connections (`tcp`).
+ * (`optional`); for connections (`tcp`); and for
+ * hosts of the default listener with client certificates (`site`).
  */
-export type InnerKind = 'http' | 'required' | 'optional' | 'tcp';
+export type InnerKind = 'http' | 'required' | 'optional' | 'tcp' | 'site';
 
 /** Returns the numbers of the inner frontends of each kind. A span may be empty. */
-export function innerSpans({ inner, clients = 0, ended = 0 }: GatewaySettings): Readonly<Record<InnerKind, PortSpan>> {
+export function innerSpans({
+  inner,
+  clients = 0,
+  ended = 0,
+  sites = 0,
+}: GatewaySettings): Readonly<Record<InnerKind, PortSpan>> {
   const required = inner + clients;
   const optional = required + clients;
+  const tcp = optional + ended;
   return {
     http: { from: 1, to: inner },
     required: { from: inner + 1, to: required },
     optional: { from: required + 1, to: optional },
-    tcp: { from: optional + 1, to: optional + ended },
+    tcp: { from: optional + 1, to: tcp },
+    site: { from: tcp + 1, to: tcp + sites },
   };
 }
 
@@ -26,7 +34,7 @@ export const ownInner = 0;
 
 /** Returns the numbers of the inner frontends. */
 export function innerNumbers(settings: GatewaySettings): readonly number[] {
-  return Array.from({ length: innerSpans(settings).tcp.to + 1 }, (_, index) => index);
+  return Array.from({ length: innerSpans(settings).site.to + 1 }, (_, index) => index);
 }
 
 /** Returns the numbers of the inner frontends that verify client certificates. */
@@ -35,14 +43,15 @@ export function clientNumbers(settings: GatewaySettings): readonly number[] {
 }
 
 export function innerKind(settings: GatewaySettings, number: number): InnerKind {
-  const { http, required, optional } = innerSpans(settings);
+  const { http, required, optional, tcp } = innerSpans(settings);
   if (number <= http.to) return 'http';
   if (number <= required.to) return 'required';
-  return number <= optional.to ? 'optional' : 'tcp';
+  if (number <= optional.to) return 'optional';
+  return number <= tcp.to ? 'tcp' : 'site';
 }
 
 export function isClientKind(kind: InnerKind): boolean {
-  return kind === 'required' || kind === 'optional';
+  return kind === 'required' || kind === 'optional' || kind === 'site';
 }
 
 /** Returns the name of an inner frontend, and of the backend that leads to it. */

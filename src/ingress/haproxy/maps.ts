@@ -13,6 +13,8 @@ const gatewayMaps = [
   'inner',
   'clients',
   'ended-names',
+  'verified',
+  'subjects',
 ] as const;
 type GatewayMap = (typeof gatewayMaps)[number];
 

@@ -36,6 +36,23 @@ export interface Site {
   readonly ceded?: readonly SitePort[];
   /** Present if clients must not reach a path by another spelling, because paths have different access rules. */
   readonly guard?: SiteGuard;
+  /** Present if the clients of the host are verified, on all paths. */
+  readonly clients?: SiteClients;
+}
+
+/** Verification of the clients of a host. Requests that reach HAProxy in another way than by its frontend get 421. */
+export interface SiteClients {
+  /** Number of the inner frontend with the authorities of the host. 0: there is none, and every request gets 503. */
+  readonly inner: number;
+  /**
+   * `required`: a client needs a valid certificate. `optional`: it may have none, but no invalid one. `untrusted`: it may
+   * also have one of an unknown issuer. Others get 400.
+   */
+  readonly mode: 'required' | 'optional' | 'untrusted';
+  /** Whether servers get the certificate. */
+  readonly passesCertificate?: true;
+  /** A regular expression that the subject of the certificate (RFC 2253) must contain. Other clients get 403. */
+  readonly subject?: string;
 }
 
 /** The access rules of each path of a host. */
@@ -400,6 +417,8 @@ export interface GatewaySettings {
   readonly clients?: number;
   /** Number of frontends that terminate the TLS of connections without HTTP. Absent: none. */
   readonly ended?: number;
+  /** Number of frontends for hosts of the default listener with client certificates, one for each set of authorities. */
+  readonly sites?: number;
   /** Never offers HTTP/2 over TLS. */
   readonly http1Only?: true;
 }

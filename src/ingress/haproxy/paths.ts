@@ -33,6 +33,9 @@ export const ceded = '@';
 /** Value that sends a plain request to the served paths of the wildcard, ignoring its redirects. */
 export const onward = '~';
 
+/** Route of paths whose access rules are not in force: they answer 503. */
+export const closedRoute = 'closed||';
+
 /** Prefix of the keys for a wildcard's served paths without its redirects, to which {@link onward} leads. */
 export const servedOnly = '+';
 

@@ -10,6 +10,7 @@ import { checkHost, checkPem, UnfitValue } from './quote.ts';
 import type { TlsName, VirtualHost } from './rule.ts';
 import { checkAuthorityName, listAuthorities, makeSection } from './section.ts';
 import { UserIndex } from './user-index.ts';
+import { verifiedEntries } from './verified-sites.ts';
 import { checkHostRules } from './virtual-host.ts';
 
 /** A part of a state that cannot be served, with the reason. */
@@ -117,8 +118,9 @@ function checkBackend(backend: Backend): void {
 }
 
 function checkSite(site: Site): void {
-  plainEntries(site, () => 'section');
-  secureEntries(site, () => 'section');
+  const plain = plainEntries(site, () => 'section');
+  const secure = secureEntries(site, () => 'section');
+  if (site.clients !== undefined) verifiedEntries(site, site.clients, plain, secure);
   guardEntries(site);
 }
 

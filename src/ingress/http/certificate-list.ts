@@ -3,6 +3,9 @@ import { byAge } from '../claims/order.ts';
 import type { Certificate } from '../haproxy/model.ts';
 import type { ServedSite } from './served-site.ts';
 import { nameOf } from './sites.ts';
+import type { VerifiedPlan } from './verified-hosts.ts';
+
+const nothing: VerifiedPlan['hosts'] = new Map();
 
 /**
  * The certificates of all requests. HTTP/2 is offered if no other request has the same certificate; otherwise a browser
@@ -16,6 +19,7 @@ export class CertificateList {
   /** Number of requests per certificate, by fingerprint. */
   readonly #users = new Map<string, number>();
   #isChanged = true;
+  #verified: VerifiedPlan['hosts'] = nothing;
   #last: { readonly own: ReadonlyMap<string, Certificate>; readonly others: readonly Certificate[] } | undefined;
 
   constructor(hasHttp2: boolean) {
@@ -33,10 +37,17 @@ export class CertificateList {
     this.#count(one.keyPair.fingerprint, -1);
   }
 
-  /** @param before the previous list; equal entries reuse its objects */
-  list(before: ReadonlyMap<string, Certificate> | undefined): ReadonlyMap<string, Certificate> {
-    if (before !== undefined && !this.#isChanged) return before;
+  /**
+   * @param before the previous list; equal entries reuse its objects
+   * @param verified hosts with frontends of their own
+   */
+  list(
+    before: ReadonlyMap<string, Certificate> | undefined,
+    verified: VerifiedPlan['hosts'] = nothing,
+  ): ReadonlyMap<string, Certificate> {
+    if (before !== undefined && !this.#isChanged && verified === this.#verified) return before;
     this.#isChanged = false;
+    this.#verified = verified;
     const hosts = new Map<string, string>();
     const certificates = new Map<string, Certificate>();
     for (const [name, one] of this.#sites) {
@@ -48,8 +59,13 @@ export class CertificateList {
       const { pem = '', fingerprint = '' } = one.keyPair ?? {};
       const http2 = this.#hasHttp2 && this.#users.get(fingerprint) === 1;
       const known = before?.get(name);
-      const isSame = known?.pem === pem && known.http2 === http2 && known.hosts[0] === host;
-      certificates.set(name, isSame ? known : { name, pem, hosts: [host], http2 });
+      // Its frontend admits only requests for the host of the connection.
+      const inner = verified.get(host)?.inner || undefined;
+      const isOffered = inner === undefined ? http2 : this.#hasHttp2;
+      const isSame =
+        known?.pem === pem && known.http2 === isOffered && known.hosts[0] === host && known.inner === inner;
+      const made = { name, pem, hosts: [host], http2: isOffered, ...(inner !== undefined && { inner }) };
+      certificates.set(name, isSame ? known : made);
     }
     return certificates;
   }
@@ -58,13 +74,15 @@ export class CertificateList {
    * Returns the list with certificates of other listeners, which have frontends of their own.
    *
    * @param before the previous result; equal entries reuse its objects
+   * @param verified hosts with frontends of their own
    */
   listWith(
     others: readonly Certificate[],
     before: ReadonlyMap<string, Certificate> | undefined,
+    verified: VerifiedPlan['hosts'] = nothing,
   ): ReadonlyMap<string, Certificate> {
     const last = this.#last;
-    this.#last = { own: this.list(last?.own), others };
+    this.#last = { own: this.list(last?.own, verified), others };
     if (before !== undefined && last?.own === this.#last.own && last.others === others) return before;
     return addCertificates(this.#last.own, others, before);
   }

@@ -21,6 +21,7 @@ import { PathGuards } from './path-guards.ts';
 import type { ServedSite, UnfitSite } from './served-site.ts';
 import { listUsed } from './site-uses.ts';
 import { everyHost, makeCeded, makePassthrough, makeSites, nameOf } from './sites.ts';
+import { VerifiedHosts, type VerifiedPlan } from './verified-hosts.ts';
 
 /** Settings of the decisions about hosts and paths. */
 export interface HttpDesiredSettings {
@@ -63,6 +64,8 @@ export interface DesiredSites {
   readonly authorities: ReadonlyMap<string, string>;
   /** Listeners that are not the default one. Its backends and certificates are among the others. */
   readonly gateway: GatewayPlan;
+  /** Hosts of the default listener whose clients are verified. */
+  readonly verified: VerifiedPlan;
 }
 
 /** The parts of {@link DesiredSites} that HAProxy needs. The others are listed on demand. */
@@ -78,6 +81,7 @@ class DecidedSites implements DesiredSites {
   readonly certificates: DesiredSites['certificates'];
   readonly authorities: DesiredSites['authorities'];
   readonly gateway: GatewayPlan;
+  readonly verified: VerifiedPlan;
   readonly #groups: ReadonlyMap<string, Group>;
   #lists: Outcomes | undefined;
 
@@ -89,6 +93,7 @@ class DecidedSites implements DesiredSites {
     this.certificates = parts.certificates;
     this.authorities = parts.authorities;
     this.gateway = parts.gateway;
+    this.verified = parts.verified;
   }
 
   get served(): DesiredSites['served'] {
@@ -146,6 +151,7 @@ export class SitePlanner {
   readonly #gateways: GatewayPlanner;
   readonly #claims: SharedClaims;
   readonly #guards = new PathGuards();
+  readonly #verified: VerifiedHosts;
   readonly #keyPairs = new Map<string, { readonly uid: string; readonly keyPair: KeyPair | undefined }>();
   /** Names of served wildcards. */
   readonly #wildcards = new Set<string>();
@@ -169,6 +175,7 @@ export class SitePlanner {
     const { policy, defaults, gateways, hasHttp2 } = settings;
     const parts = { policy, defaults, finder: this.finder, book: this.#book, settings: gateways, hasHttp2 };
     this.#gateways = new GatewayPlanner(parts);
+    this.#verified = new VerifiedHosts(gateways);
     this.#claims = new SharedClaims(gateways?.own, this.#hostGroups);
   }
 
@@ -275,6 +282,7 @@ export class SitePlanner {
         passthrough.delete(nameOf(one));
         this.#wildcards.delete(nameOf(one));
         this.#certificates.remove(one);
+        this.#verified.remove(one);
       }
       for (const request of this.#listRequests(name)) this.#groupOf.delete(request);
     }
@@ -287,10 +295,16 @@ export class SitePlanner {
         for (const backend of one.backends) backends.set(backend.id, backend);
         for (const [authority, pem] of one.authorities) authorities.set(authority, pem);
         this.#certificates.add(one);
+        this.#verified.add(one);
         if (nameOf(one).startsWith('*.')) this.#wildcards.add(nameOf(one));
       }
       for (const site of makeSites(group.served, before?.sites, group.guards)) sites.set(site.host, site);
       for (const entry of makePassthrough(group.served, before?.passthrough)) passthrough.set(entry.host, entry);
+    }
+    const verified = this.#verified.plan();
+    for (const [host, clients] of verified.hosts) {
+      const site = sites.get(host);
+      if (site !== undefined && site.clients !== clients) sites.set(host, { ...site, clients });
     }
     for (const host of this.#ceded) if (sites.get(host)?.ceded !== undefined) sites.delete(host);
     const gateway = this.#gateways.compute((request) => this.#claims.findRival(request), sites.has(everyHost));
@@ -317,9 +331,10 @@ export class SitePlanner {
       sites: sites.finish(),
       passthrough: passthrough.finish(),
       backends: backends.finish(),
-      certificates: this.#certificates.listWith(gateway.certificates, before?.certificates),
+      certificates: this.#certificates.listWith(gateway.certificates, before?.certificates, verified.hosts),
       authorities: authorities.finish(),
       gateway,
+      verified,
     });
   }
 

@@ -20,6 +20,7 @@ import { reloadOwner } from './reload-owner.ts';
 import type { Secrets } from './secrets.ts';
 import { SiteTurns } from './site-turns.ts';
 import { VerdictWriter } from './verdicts.ts';
+import { joinClients } from './verified-hosts.ts';
 
 /** Settings of the data plane. */
 export interface HttpSettings extends HttpDesiredSettings {
@@ -207,7 +208,7 @@ export class HttpPlane implements DataPlane {
       desired = this.#compute(nothing);
     }
     const haproxy = await this.#fitConnections();
-    const { sites, passthrough, backends, certificates, authorities, gateway } = desired;
+    const { sites, passthrough, backends, certificates, authorities, gateway, verified } = desired;
     const state: HttpState = {
       settings: { ...haproxy, tls: { ...haproxy.tls, defaultCertificate: await certificate.get() } },
       sites,
@@ -215,7 +216,7 @@ export class HttpPlane implements DataPlane {
       backends,
       certificates,
       authorities,
-      gateways: gateway.gateways,
+      gateways: joinClients(gateway.gateways, verified),
     };
     try {
       this.#noteOutcome(this.#hasStarted ? await this.#engine.apply(state) : await this.#engine.start(state));

@@ -17,5 +17,5 @@ export function readListenerPorts(reader: OptionReader<HttpOptionName>): Setting
   // Most listeners ask for no client certificates.
   const few = Math.max(1, Math.ceil(half / 4));
   const ports = { http: { from: range.from, to: middle - 1 }, tls: { from: middle, to: range.to } };
-  return { ports, inner: half, clients: few, ended: few };
+  return { ports, inner: half, clients: few, ended: few, sites: 2 * few };
 }

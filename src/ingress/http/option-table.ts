@@ -396,7 +396,7 @@ export const httpOptionTable = {
   },
   'listener-ports': {
     value: 'FROM-TO',
-    help: 'ports of HAProxy for listeners of Gateways, such as 61000-61063, at which clients cannot connect; without them, Gateways serve only TCP and UDP',
+    help: 'ports of HAProxy for listeners of Gateways, such as 61000-61063, at which clients cannot connect; without them, Gateways serve only TCP and UDP, and Ingresses with client certificates are closed',
   },
   'spare-backends': { value: 'NUMBER', help: 'spare backends of each kind for new Routes', initial: '100' },
   'haproxy-binary': { value: 'FILE', help: 'executable of HAProxy 2.6 or newer', initial: '/usr/sbin/haproxy' },

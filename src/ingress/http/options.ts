@@ -193,7 +193,12 @@ function readHaproxySettings(
     continuousStats: reader.isSet('continuous-stats'),
     ...(routeConnections !== undefined && { routeConnections }),
     ...(gateways !== undefined && {
-      gateways: { ...gateways, ...(reader.isSet('disable-http2') && { http1Only: true as const }) },
+      gateways: {
+        ...gateways,
+        // An Ingress must not replace the authorities of the router by its own.
+        ...(clientTls !== undefined && { sites: 0 }),
+        ...(reader.isSet('disable-http2') && { http1Only: true as const }),
+      },
     }),
     spareBackends: readNumber(reader, 'spare-backends', 0, 10_000) ?? 100,
   };

@@ -10,13 +10,18 @@ const causes: Readonly<Record<Pending['cause'], string>> = {
     'the change needs a reload of HAProxy, but the namespace has used up its reloads; it gets another one within a minute',
 };
 
-/** Returns a pending change of a request's backends, certificate or CA certificates, or undefined if there is none. */
+/**
+ * Returns a pending change of a request's backends, certificate or CA certificates, or undefined if there is none.
+ *
+ * @param clients names of the authorities of its clients
+ */
 export function findPending(
   { request, backends, authorities }: ServedSite,
   pending: ReadonlyMap<string, Pending>,
+  clients: readonly string[] = [],
 ): Pending | undefined {
   if (pending.size === 0) return undefined;
-  return findOne([...backends.map(({ id }) => id), request.owner.label, ...authorities.keys()], pending);
+  return findOne([...backends.map(({ id }) => id), request.owner.label, ...authorities.keys(), ...clients], pending);
 }
 
 function findOne(names: readonly string[], pending: ReadonlyMap<string, Pending>): Pending | undefined {

@@ -13,18 +13,19 @@ import { readUsers } from './login-users.ts';
 /** Maximum number of users of a namespace: every start of HAProxy computes the hashes of all. */
 const mostOfNamespace = 200;
 
-const waiting: UsersState = { state: 'waiting' };
-const absent: UsersState = { state: 'invalid', message: 'this Secret does not exist' };
-const forbidden: UsersState = {
+const waiting = { state: 'waiting' } as const;
+const absent = { state: 'invalid', message: 'this Secret does not exist' } as const;
+const forbidden = {
   state: 'invalid',
   message: 'the router may not read this Secret; allow its service account to get, list and watch it',
-};
+} as const;
 
 /** Checks certificates in ConfigMaps and Secrets, and users in Secrets. */
 export class CertificateReferences implements ReferenceChecks {
   readonly #lookup: SecretLookup;
   readonly #book: CertificateBook;
   readonly #users = new WeakMap<Secret, Map<UsersFormat, UsersState>>();
+  readonly #clients = new WeakMap<Secret, ReferenceState>();
   /** Number of users by key of their Secret. */
   readonly #claims = new Map<string, number>();
 
@@ -60,6 +61,34 @@ export class CertificateReferences implements ReferenceChecks {
     if (read.ok) return { state: 'valid', pem: read.keyPair?.pem ?? '' };
     const { message, isWaiting } = read.refusal;
     return isWaiting ? { state: 'waiting' } : { state: 'invalid', message };
+  }
+
+  clients(key: string): ReferenceState {
+    const found = this.#lookup(key);
+    switch (found.state) {
+      case 'waiting':
+        return waiting;
+      case 'forbidden':
+        return forbidden;
+      case 'found': {
+        const known = this.#clients.get(found.secret);
+        if (known !== undefined) return known;
+        const read = this.#readClients(found.secret);
+        this.#clients.set(found.secret, read);
+        return read;
+      }
+      default:
+        return absent;
+    }
+  }
+
+  #readClients({ values }: Secret): ReferenceState {
+    const pem = values.get('ca.crt') ?? '';
+    if (pem.trim() === '') return { state: 'invalid', message: 'this Secret has no ca.crt' };
+    if ((values.get('ca.crl') ?? '').trim() !== '')
+      return { state: 'invalid', message: 'this Secret has a revocation list (ca.crl), which is not supported' };
+    const read = this.#book.checkAuthorities({ pem, field: 'ca.crt' });
+    return read.ok ? { state: 'valid', pem: read.pem } : { state: 'invalid', message: read.refusal.message };
   }
 
   users(key: string, format: UsersFormat): UsersState {

@@ -1,6 +1,6 @@
 import { isDeepStrictEqual } from 'node:util';
 import { isWildcard, parentOf } from '../claims/host.ts';
-import type { Passthrough, Site, SiteGuard, SitePath, SitePort } from '../haproxy/model.ts';
+import type { Passthrough, Site, SiteClients, SiteGuard, SitePath, SitePort } from '../haproxy/model.ts';
 import type { SiteRequest } from '../intent/site-request.ts';
 import { nameRules } from './rule-name.ts';
 import type { ServedSite } from './served-site.ts';
@@ -27,12 +27,27 @@ export function makeSites(
     if (list === undefined) paths.set(host, listPaths(one));
     else list.push(...listPaths(one));
   }
+  const verified = new Set(served.flatMap((one) => (one.demand.tls?.clients === undefined ? [] : [nameOf(one)])));
   return Array.from(paths, ([host, list]) => {
     const guard = guards.get(host);
-    const site = { host, paths: list, ...(guard !== undefined && { guard }) };
+    const hasClients = verified.has(host);
+    const site = {
+      host,
+      paths: hasClients ? list.map(redirectPlain) : list,
+      ...(guard !== undefined && { guard }),
+      ...(hasClients && { clients: unassigned }),
+    };
     const known = before?.get(host);
     return known !== undefined && isSame(known, site) ? known : site;
   });
+}
+
+/** Until the host has a frontend. */
+const unassigned: SiteClients = { inner: 0, mode: 'required' };
+
+/** Without TLS, clients have no certificate. */
+function redirectPlain(path: SitePath): SitePath {
+  return path.plain === 'serve' ? { ...path, plain: 'redirect', redirectStatus: 308 } : path;
 }
 
 function listPaths({ demand, backends }: ServedSite): SitePath[] {
@@ -106,6 +121,7 @@ function isSame(one: Site, other: Site): boolean {
   return (
     ports.join() === others.join() &&
     isDeepStrictEqual(one.guard, other.guard) &&
+    isDeepStrictEqual(one.clients, other.clients) &&
     before.length === now.length &&
     before.every((one, index) => {
       const other = now[index];

@@ -1,7 +1,7 @@
 import type { EndpointFinder } from '../backends/endpoints.ts';
 import { isWildcard, parentOf } from '../claims/host.ts';
 import type { Backend, BackendRedirect, SitePort } from '../haproxy/model.ts';
-import type { SiteRequest } from '../intent/site-request.ts';
+import type { ClientDemand, SiteRequest } from '../intent/site-request.ts';
 import type { DesiredSites } from './desired.ts';
 import type { RefusedAtListener } from './gateway-plan.ts';
 import { traceAtGateways } from './gateway-trace.ts';
@@ -9,6 +9,7 @@ import { findBreach } from './path-guards.ts';
 import type { RequestTrace } from './request-trace-document.ts';
 import type { ServedSite } from './served-site.ts';
 import type { TracedRequest } from './traced-request.ts';
+import { findLack } from './verified-hosts.ts';
 
 /**
  * Returns the Route, or the listener and route of a Gateway, that answers a request, and why no other does. At the
@@ -111,7 +112,10 @@ function traceAtRouter(
     if (breach !== undefined) return make('error', breach, found);
     const redirect = found.backend?.http?.redirect;
     if (redirect !== undefined) return make('redirect', describeRedirect(redirect), found);
-    return make('served', found.site.demand.closed?.message ?? describeAnswer(found), found);
+    const lack = findLack(desired.verified, found.site);
+    if (lack !== undefined) return make('error', `${lack}: 503`, found);
+    const { closed, tls } = found.site.demand;
+    return make('served', closed?.message ?? `${describeAnswer(found)}${describeClients(tls?.clients)}`, found);
   };
   if (request.tls) {
     const passed = [...ofHost, ...(ofHost.some(endsTls) ? [] : ofParent)].find(
@@ -239,6 +243,17 @@ function describeAnswer(found: MatchedSite): string {
   const login = found.backend?.http?.login;
   const words = describeEndpoints(found);
   return login === undefined ? words : `${words}; only for its users (basic authentication), others get 401`;
+}
+
+function describeClients(clients: ClientDemand | undefined): string {
+  if (clients === undefined) return '';
+  const words = {
+    required: 'with a valid certificate',
+    optional: 'without an invalid certificate',
+    untrusted: 'without an invalid certificate, of any issuer',
+  };
+  const subject = clients.subject === undefined ? '' : ` and with ${clients.subject} in its subject (others get 403)`;
+  return `; only for clients ${words[clients.mode]}${subject} (authorities in ${clients.name}), others get 400, and requests on connections for other hosts 421`;
 }
 
 function describeEndpoints({ backend }: MatchedSite): string {

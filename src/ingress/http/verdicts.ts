@@ -11,6 +11,7 @@ import type { ListenerVerdict } from './gateway-plan.ts';
 import { requestPattern } from './gateway-rules.ts';
 import { describePending, describePendingListener, findPending } from './pending.ts';
 import type { ServedSite } from './served-site.ts';
+import { findLack, listClientFiles } from './verified-hosts.ts';
 
 /** Creates the verdicts of requests. An unchanged request reuses the previous object. */
 export class VerdictWriter {
@@ -26,7 +27,7 @@ export class VerdictWriter {
    * @param pending changes that are not in force yet, by the same names
    */
   list(
-    { served, unfit, refused, gateway }: DesiredSites,
+    { served, unfit, refused, gateway, verified }: DesiredSites,
     faults: ReadonlyMap<string, string>,
     pending: ReadonlyMap<string, Pending> = new Map(),
   ): readonly Verdict[] {
@@ -34,7 +35,8 @@ export class VerdictWriter {
       ...[...served, ...gateway.served].map(
         (one) =>
           this.#describeFault(one, faults) ??
-          this.#describePending(one, pending) ??
+          this.#describeLack(one, findLack(verified, one)) ??
+          this.#describePending(one, pending, listClientFiles(verified, one)) ??
           this.#remember(one, () => this.#describeServed(one)),
       ),
       ...unfit.map((one) =>
@@ -87,12 +89,22 @@ export class VerdictWriter {
     };
   }
 
+  #describeLack(one: ServedSite, message: string | undefined): Verdict | undefined {
+    return message === undefined
+      ? undefined
+      : { ...this.#describeServed(one), reason: 'AnnotationNotSupported', message };
+  }
+
   /**
    * Does not admit a request that is not served yet. If an earlier state of it is served, a note reports the waiting
    * change.
    */
-  #describePending(one: ServedSite, pending: ReadonlyMap<string, Pending>): Verdict | undefined {
-    const found = findPending(one, pending);
+  #describePending(
+    one: ServedSite,
+    pending: ReadonlyMap<string, Pending>,
+    clients: readonly string[],
+  ): Verdict | undefined {
+    const found = findPending(one, pending, clients);
     if (found === undefined) return undefined;
     const { message, reason, pending: what } = describePending(found);
     const verdict = this.#describeServed(one);

@@ -34,6 +34,8 @@ export interface ReferenceChecks {
   authorities(key: string, field: string): ReferenceState;
   /** Certificate, chain and key in a Secret, in one text. */
   keyPair(key: string, field: string): ReferenceState;
+  /** CA certificates of clients in a Secret. Returns the same object until the Secret changes. */
+  clients(key: string): ReferenceState;
   /** Users in a Secret. Returns the same object until the Secret changes. */
   users(key: string, format: UsersFormat): UsersState;
 }

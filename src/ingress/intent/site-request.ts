@@ -150,4 +150,26 @@ export interface SiteTls {
   readonly redirectStatus?: 308;
   /** Absent: the default certificate. */
   readonly certificate?: CertificateSource;
+  /**
+   * Verification of the clients of the host, on all its paths, also those of other objects. Without TLS, all requests are
+   * redirected. Absent: none.
+   */
+  readonly clients?: ClientDemand;
+}
+
+/** Verification of the clients of a host. */
+export interface ClientDemand {
+  /** `NAMESPACE/NAME` of the object with the authorities. Connections verified by one are not valid for another. */
+  readonly name: string;
+  /** Validated CA certificates. Absent: there are none, and every request gets 503. */
+  readonly pem?: string;
+  /**
+   * `required`: clients need a valid certificate. `optional`: they may have none, but no invalid one. `untrusted`: also one
+   * of an unknown issuer.
+   */
+  readonly mode: 'required' | 'optional' | 'untrusted';
+  /** Whether servers get the certificate. */
+  readonly passesCertificate?: true;
+  /** A regular expression that the subject of the certificate (RFC 2253) must contain. Other clients get 403. */
+  readonly subject?: string;
 }

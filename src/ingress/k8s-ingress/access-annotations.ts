@@ -1,10 +1,11 @@
 import type { CorsRules } from '../intent/match.ts';
 import { collectNetworks } from '../route/allow-list.ts';
 import type { IngressAnnotations } from './annotation-reader.ts';
+import { readClients } from './client-annotations.ts';
 import { readLogin } from './login-annotations.ts';
 import type { IngressSettings } from './settings.ts';
 
-type Access = Pick<IngressSettings, 'allowed' | 'denied' | 'login' | 'limits' | 'cors'>;
+type Access = Pick<IngressSettings, 'allowed' | 'denied' | 'login' | 'clients' | 'limits' | 'cors'>;
 
 /** Reads the annotations that restrict and limit the clients of an Ingress in a namespace. */
 export function readAccess(annotations: IngressAnnotations, namespace: string): Access {
@@ -12,6 +13,7 @@ export function readAccess(annotations: IngressAnnotations, namespace: string): 
     readNetworks(annotations, 'allowlist-source-range') ?? readNetworks(annotations, 'whitelist-source-range');
   const denied = readNetworks(annotations, 'denylist-source-range');
   const login = readLogin(annotations, namespace);
+  const clients = readClients(annotations, namespace);
   readAuthentication(annotations);
   readUnsupported(annotations);
   const cors = readCors(annotations);
@@ -19,6 +21,7 @@ export function readAccess(annotations: IngressAnnotations, namespace: string): 
     ...(allowed !== undefined && { allowed }),
     ...(denied !== undefined && { denied }),
     ...(login !== undefined && { login }),
+    ...(clients !== undefined && { clients }),
     limits: readLimits(annotations),
     ...(cors !== undefined && { cors }),
   };
@@ -60,15 +63,6 @@ function readAuthentication(annotations: IngressAnnotations): void {
     'auth-always-set-cookie',
   ]) {
     annotations.refuse(name, 'ignored', 'has no effect without auth-url');
-  }
-  annotations.refuse('auth-tls-secret', 'closed', 'client certificates for a single host are not supported', undefined);
-  const verify = annotations.text('auth-tls-verify-client');
-  if (verify !== undefined && verify !== 'off') {
-    annotations.note('auth-tls-verify-client', 'closed', 'client certificates for a single host are not supported');
-  }
-  annotations.refuse('auth-tls-match-cn', 'closed', 'client certificates for a single host are not supported');
-  for (const name of ['auth-tls-verify-depth', 'auth-tls-error-page', 'auth-tls-pass-certificate-to-upstream']) {
-    annotations.refuse(name, 'ignored', 'has no effect without auth-tls-secret');
   }
   if (annotations.flag('enable-global-auth') === false) {
     annotations.note('enable-global-auth', 'ignored', 'this router has no global authentication');

@@ -1,4 +1,4 @@
-import type { SiteTls } from '../intent/site-request.ts';
+import type { ClientDemand, SiteTls } from '../intent/site-request.ts';
 import type { IngressSpec, IngressTls } from './ingress.ts';
 import type { IngressSettings } from './settings.ts';
 
@@ -18,11 +18,19 @@ export function findTls({ tls }: IngressSpec, host: string): (IngressTls & { rea
  * `spec.tls` with the default certificate.
  *
  * @param named the host whose entry counts
+ * @param clients verification of clients. All requests without TLS are redirected.
  */
-export function translateTls(spec: IngressSpec, host: string, settings: IngressSettings, named = host): SiteTls {
+export function translateTls(
+  spec: IngressSpec,
+  host: string,
+  settings: IngressSettings,
+  named = host,
+  clients?: ClientDemand,
+): SiteTls {
   const found = findTls(spec, named);
   const { httpsRedirect, passthrough } = settings;
-  const isRedirected = httpsRedirect === 'always' || (httpsRedirect === 'tls' && found !== undefined);
+  const isRedirected =
+    clients !== undefined || httpsRedirect === 'always' || (httpsRedirect === 'tls' && found !== undefined);
   const redirect = { plain: 'redirect' as const, redirectStatus: 308 as const };
   if (passthrough && host !== '') {
     return { end: 'endpoint', ...(isRedirected ? redirect : { plain: 'reject' as const }) };
@@ -31,6 +39,7 @@ export function translateTls(spec: IngressSpec, host: string, settings: IngressS
   return {
     end: 'router',
     ...(isRedirected ? redirect : { plain: 'serve' as const }),
+    ...(clients !== undefined && { clients }),
     // Requests for any other host can only get the default certificate.
     ...(found?.secret !== undefined &&
       host !== '' && {

@@ -1,5 +1,5 @@
 import type { CookieDemand, Group } from '../intent/group.ts';
-import type { Filters, PathRewrite, Redirect } from '../intent/match.ts';
+import type { Filters, HeaderChange, PathRewrite, Redirect } from '../intent/match.ts';
 import type { ServiceShare } from '../intent/service-share.ts';
 import type { IngressBackend } from './ingress.ts';
 import type { Canary } from './peers.ts';
@@ -14,9 +14,9 @@ interface FilterParts {
 
 /** Returns the filters of a path. */
 export function makeFilters({ redirect, rewrite, settings }: FilterParts): Filters {
-  const { forwardedPrefix, upstreamHost, cors, mirror } = settings ?? {};
+  const { forwardedPrefix, upstreamHost, cors, mirror, clients } = settings ?? {};
   return {
-    requestHeaders: [],
+    requestHeaders: clients === 'off' ? unverified : [],
     responseHeaders: [],
     ...(forwardedPrefix !== undefined && { forwardedPrefix }),
     ...(redirect !== undefined && { redirect: makeRedirect(redirect) }),
@@ -26,6 +26,22 @@ export function makeFilters({ redirect, rewrite, settings }: FilterParts): Filte
     ...(rewrite !== undefined && { rewritePath: rewrite }),
     adjustsCase: false,
   };
+}
+
+/** Without verification, clients must not claim a result of it. Servers that follow CGI treat "_" as "-". */
+const unverified: readonly HeaderChange[] = [
+  ...['verify', 'subject-dn', 'issuer-dn', 'cert'].flatMap((name) => spell(`ssl-client-${name}`)),
+  { name: 'ssl-client-verify', value: 'NONE' },
+];
+
+/** Returns removals of a header with each mixture of "-" and "_". */
+function spell(name: string): readonly HeaderChange[] {
+  const [first = '', ...rest] = name.split('-');
+  const spellings = rest.reduce<readonly string[]>(
+    (all, word) => all.flatMap((one) => [`${one}-${word}`, `${one}_${word}`]),
+    [first],
+  );
+  return spellings.map((spelling) => ({ name: spelling }));
 }
 
 function makeRedirect({ path, ...rest }: NonNullable<FilterParts['redirect']>): Redirect {

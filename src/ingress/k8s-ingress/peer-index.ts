@@ -1,8 +1,13 @@
 import { byAge } from '../claims/order.ts';
+import { findTls } from './hosts.ts';
 import type { IngressBackend } from './ingress.ts';
 import { planPaths } from './paths.ts';
-import type { Canary, Peers } from './peers.ts';
+import type { Canary, HostClients, Peers } from './peers.ts';
 import { hasAccessRules, listHosts, placeOf, type ReadIngress } from './translate.ts';
+
+function hasClients({ settings: { clients } }: ReadIngress): boolean {
+  return clients !== undefined && clients !== 'off';
+}
 
 /** Backends of an Ingress by host and place. */
 type Places = ReadonlyMap<string, ReadonlyMap<string, IngressBackend>>;
@@ -44,6 +49,9 @@ export class PeerIndex {
   /** @param peers of the Ingress, from {@link listPeers} */
   viewOf(one: ReadIngress, peers: readonly ReadIngress[]): Peers {
     const mains = peers.filter(({ settings }) => settings.canary === undefined);
+    const all = one.settings.canary === undefined ? [...mains, one] : mains;
+    // Most hosts have none.
+    const verified = all.some(hasClients) ? all.toSorted((a, b) => byAge(a.ingress, b.ingress)) : [];
     const older = mains.filter((peer) => byAge(peer.ingress, one.ingress) < 0);
     return {
       ownerOf: (host, place) => older.find((peer) => this.#backendOf(peer, host, place))?.ingress.meta.name,
@@ -54,6 +62,15 @@ export class PeerIndex {
           return { name: ingress.meta.name, backend, settings: settings.canary };
         }
         return undefined;
+      },
+      clientsOf: (host): HostClients | undefined => {
+        const named = verified.filter((each) => this.#placesOf(each).has(host));
+        const decider = named.find(hasClients);
+        const { clients, passthrough } = decider?.settings ?? {};
+        if (decider === undefined || clients === undefined || clients === 'off') return undefined;
+        const hasTls = named.some(({ ingress: { spec } }) => spec.ok && findTls(spec.value, host) !== undefined);
+        const { name, namespace } = decider.ingress.meta;
+        return { name, namespace, clients, hasTls, isPassed: passthrough === true };
       },
       hasHost: (host) =>
         [...(this.#byHost.get(`${one.ingress.meta.namespace} ${host}`)?.values() ?? [])].some((peer) => peer !== one),

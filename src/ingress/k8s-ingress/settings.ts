@@ -1,6 +1,7 @@
 import type { SiteBalance } from '../intent/group.ts';
 import type { CorsRules, Mirror } from '../intent/match.ts';
 import type { UsersFormat } from '../intent/references.ts';
+import type { ClientDemand } from '../intent/site-request.ts';
 
 /** Settings by annotations, for all hosts and paths of an Ingress. Absent fields use the router's default. */
 export interface IngressSettings {
@@ -27,6 +28,8 @@ export interface IngressSettings {
   readonly denied?: readonly string[];
   /** Basic authentication. */
   readonly login?: IngressLogin;
+  /** Client certificates, for all paths of the hosts. `off`: servers learn that there are none. */
+  readonly clients?: IngressClients | 'off';
   readonly cookie?: IngressCookie;
   /** Protocol of the servers. */
   readonly protocol: 'http' | 'https' | 'grpc' | 'grpcs';
@@ -67,6 +70,20 @@ export interface IngressLogin {
   readonly secret: string;
   readonly format: UsersFormat;
   readonly realm: string;
+}
+
+/** Verification of clients by the authorities in a Secret. */
+export interface IngressClients {
+  /** `NAMESPACE/NAME`, in the namespace of the Ingress. */
+  readonly secret?: string;
+  /** As {@link ClientDemand.mode}. */
+  readonly mode: ClientDemand['mode'];
+  /** Whether servers get the certificate. */
+  readonly passesCertificate?: true;
+  /** As {@link ClientDemand.subject}. */
+  readonly subject?: string;
+  /** The annotations cannot be honored, and the hosts are closed. */
+  readonly isUnfit?: true;
 }
 
 /** A sticky cookie. */

@@ -1,7 +1,7 @@
 import type { Labels } from '../../base/read/object-meta.ts';
 import { keyOf } from '../../base/read/object-meta.ts';
 import type { AdmissionPolicy } from '../claims/policy.ts';
-import type { ReferenceChecks, UsersState } from '../intent/references.ts';
+import type { ReferenceChecks, ReferenceState, UsersState } from '../intent/references.ts';
 import type { SiteRequest } from '../intent/site-request.ts';
 import type { ChangedObjects, SiteSource } from '../intent/site-source.ts';
 import type { Route } from '../route/route.ts';
@@ -27,17 +27,23 @@ const none: readonly SiteRequest[] = [];
 function listSecretsOf(read: ReadIngress | undefined): readonly string[] {
   if (read?.ingress.spec.ok !== true) return [];
   const { namespace } = read.ingress.meta;
-  const { login } = read.settings;
   return [
     ...read.ingress.spec.value.tls.flatMap(({ secret }) => (secret === undefined ? [] : [`${namespace}/${secret}`])),
-    ...(login === undefined ? [] : [login.secret]),
+    ...listAccessSecrets(read),
   ];
+}
+
+/** Returns the Secrets whose content decides about access. */
+function listAccessSecrets({ settings: { login, clients } }: ReadIngress): readonly string[] {
+  const secret = clients === 'off' ? undefined : clients?.secret;
+  return [...(login === undefined ? [] : [login.secret]), ...(secret === undefined ? [] : [secret])];
 }
 
 /** The last translation of an Ingress, and the objects that it depends on. */
 interface Translated {
   readonly inputs: readonly ReadIngress[];
   readonly users: UsersState | undefined;
+  readonly states: ReadonlyMap<string, ReferenceState | undefined>;
   readonly translation: Translation;
 }
 
@@ -56,13 +62,17 @@ export class IngressSites implements SiteSource {
   readonly #sources = new Map<string, string>();
   /** Number of Routes made from an Ingress. */
   readonly #copies = new Map<string, number>();
-  /** Keys of the Ingresses with basic authentication, by key of their Secret. */
-  readonly #logins = new Map<string, Set<string>>();
-  readonly #references: Pick<ReferenceChecks, 'users'> | undefined;
+  /** Keys of the Ingresses with access rules in a Secret, by key of that Secret. */
+  readonly #guarded = new Map<string, Set<string>>();
+  readonly #references: Pick<ReferenceChecks, 'users' | 'clients'> | undefined;
   #classes: OwnClasses = { names: new Set(), hasDefault: false };
 
   /** @param references checks Secrets with users. Absent: they are not known, and count as valid. */
-  constructor(objects: IngressObjects, policy: AdmissionPolicy, references?: Pick<ReferenceChecks, 'users'>) {
+  constructor(
+    objects: IngressObjects,
+    policy: AdmissionPolicy,
+    references?: Pick<ReferenceChecks, 'users' | 'clients'>,
+  ) {
     this.#objects = objects;
     this.#policy = policy;
     this.#references = references;
@@ -70,7 +80,14 @@ export class IngressSites implements SiteSource {
 
   listChanged(changes: ChangedObjects | undefined, references: ReadonlySet<string> = new Set()): Iterable<string> {
     const changed = new Set(this.#listOwnChanges(changes));
-    for (const secret of references) for (const key of this.#logins.get(secret) ?? []) changed.add(key);
+    for (const secret of references) {
+      for (const key of this.#guarded.get(secret) ?? []) {
+        changed.add(key);
+        // The clients of a host are those of all its Ingresses.
+        const one = this.#selected.get(key);
+        if (one !== undefined) for (const { ingress } of this.#peers.listPeers(one)) changed.add(keyOf(ingress.meta));
+      }
+    }
     // Ingresses of a namespace share hosts, so a change affects all with the same host.
     const affected = new Set(changed);
     for (const key of changed) for (const peer of this.#select(key)) affected.add(peer);
@@ -93,14 +110,26 @@ export class IngressSites implements SiteSource {
     const known = this.#translated.get(key);
     const { login } = one.settings;
     const users = login && this.#references?.users(login.secret, login.format);
+    const states = this.#readClients(inputs);
     const isSame =
       known?.inputs.length === inputs.length &&
       known.users === users &&
+      [...states].every(([secret, state]) => known.states.get(secret) === state) &&
       inputs.every((each, index) => each === known.inputs[index]);
     if (known !== undefined && isSame) return known.translation;
-    const translation = translateIngress(one, this.#peers.viewOf(one, peers), users);
-    this.#translated.set(key, { inputs, users, translation });
+    const translation = translateIngress(one, this.#peers.viewOf(one, peers), users, (secret) => states.get(secret));
+    this.#translated.set(key, { inputs, users, states, translation });
     return translation;
+  }
+
+  /** Returns the states of the Secrets with client authorities of some Ingresses. */
+  #readClients(some: readonly ReadIngress[]): ReadonlyMap<string, ReferenceState | undefined> {
+    const states = new Map<string, ReferenceState | undefined>();
+    for (const { settings } of some) {
+      const secret = settings.clients === 'off' ? undefined : settings.clients?.secret;
+      if (secret !== undefined) states.set(secret, this.#references?.clients(secret));
+    }
+    return states;
   }
 
   listSecrets(): Iterable<string> {
@@ -168,20 +197,21 @@ export class IngressSites implements SiteSource {
     const now = ingress !== undefined && this.#wants(key, ingress) ? this.#readOnce(ingress) : undefined;
     if (before === now) return [];
     this.#secrets.replace(listSecretsOf(before), listSecretsOf(now));
-    this.#noteLogin(key, before, now);
+    this.#noteGuarded(key, before, now);
     const left = before === undefined ? [] : this.#peers.remove(key, before);
     if (now === undefined) this.#selected.delete(key);
     else this.#selected.set(key, now);
     return [...left, ...(now === undefined ? [] : this.#peers.add(key, now))];
   }
 
-  #noteLogin(key: string, before: ReadIngress | undefined, now: ReadIngress | undefined): void {
-    const [old, login] = [before?.settings.login, now?.settings.login];
-    const users = old && this.#logins.get(old.secret);
-    users?.delete(key);
-    if (old !== undefined && users?.size === 0) this.#logins.delete(old.secret);
-    if (login === undefined) return;
-    this.#logins.set(login.secret, (this.#logins.get(login.secret) ?? new Set()).add(key));
+  #noteGuarded(key: string, last: ReadIngress | undefined, next: ReadIngress | undefined): void {
+    for (const secret of last === undefined ? [] : listAccessSecrets(last)) {
+      const keys = this.#guarded.get(secret);
+      keys?.delete(key);
+      if (keys?.size === 0) this.#guarded.delete(secret);
+    }
+    for (const secret of next === undefined ? [] : listAccessSecrets(next))
+      this.#guarded.set(secret, (this.#guarded.get(secret) ?? new Set()).add(key));
   }
 
   /** An Ingress that OpenShift has turned into Routes is served as these Routes. */

@@ -6,6 +6,7 @@ import type { UsersState } from '../intent/references.ts';
 import type { SiteDemand, SiteFields, SiteOwner, SiteRequest } from '../intent/site-request.ts';
 import { isAccessRule, nginxPrefix } from './annotation-reader.ts';
 import { readIngressAnnotations } from './annotations.ts';
+import { type ClientStates, type DecidedClients, decideClients, describeClients } from './host-clients.ts';
 import { translateTls } from './hosts.ts';
 import type { Ingress, IngressPath, IngressSpec } from './ingress.ts';
 import { makeFilters, makeGroup } from './parts.ts';
@@ -64,23 +65,37 @@ export function placeOf({ type, value }: Match['path']): string {
  * Translates an Ingress into requests for its hosts. A canary requests none: its main Ingress serves it.
  *
  * @param users for its basic authentication. Absent: not known
+ * @param states of Secrets with client authorities
  */
 export function translateIngress(
   { ingress, settings, findings }: ReadIngress,
   peers: Peers,
   users?: UsersState,
+  states: ClientStates = () => undefined,
 ): Translation {
   const { spec } = ingress;
   if (!spec.ok) return { requests: [makeRequest(ingress, '', spec)], findings };
   if (settings.canary !== undefined) return { requests: [], findings };
   const noted = [...findings, ...describeUsers(settings, users)];
   const requests: SiteRequest[] = [];
-  for (const [host, paths] of addAliases(listHosts(spec.value), settings, peers)) {
-    const demand = translateHost(spec.value, host, paths, settings, peers, noted, users);
+  const hosts = listHosts(spec.value);
+  const [first = ''] = hosts.keys();
+  let isWaiting = users?.state === 'waiting';
+  for (const [host, paths] of addAliases(hosts, settings, peers)) {
+    // An alias has the clients of the first host; a redirect to the other name needs none.
+    const named = hosts.has(host) ? host : first;
+    const found = paths === 'www' ? undefined : peers.clientsOf(named);
+    const clients = found && decideClients(found, host, states);
+    if (found !== undefined && clients !== undefined) {
+      const own = settings.clients === 'off' ? undefined : settings.clients;
+      noted.push(...describeClients(ingress.meta.name, own, named, found, clients));
+      isWaiting ||= clients.isWaiting === true;
+    }
+    const demand = translateHost(spec.value, host, paths, settings, peers, noted, users, clients);
     if (demand !== undefined) requests.push(makeRequest(ingress, host, { ok: true, value: demand }));
   }
   // After all paths, because one that cannot be served closes all others if there are access rules.
-  const closed = findClosed(noted, users?.state === 'waiting');
+  const closed = findClosed(noted, isWaiting);
   return { requests: requests.map((request) => complete(request, closed, noted)), findings: noted };
 }
 
@@ -110,6 +125,7 @@ function translateHost(
   peers: Peers,
   findings: Finding[],
   users: UsersState | undefined,
+  clients: DecidedClients | undefined,
 ): SiteDemand | undefined {
   const matches: Match[] = [];
   const groups: Group[] = [];
@@ -136,10 +152,12 @@ function translateHost(
     const redirect = { host: alternateOf(host), status: 308 as const };
     add({ type: 'element', value: '/' }, makeFilters({ redirect }), { shares: [] });
   } else {
-    addPaths(host, paths, settings, peers, findings, add);
+    // The frontend of the host tells servers about the client.
+    const { clients: _own, ...others } = settings;
+    addPaths(host, paths, clients === undefined ? settings : others, peers, findings, add);
   }
   if (matches.length === 0) return undefined;
-  const tls = translateTls(spec, host, settings, paths === 'www' ? alternateOf(host) : host);
+  const tls = translateTls(spec, host, settings, paths === 'www' ? alternateOf(host) : host, clients?.demand);
   return {
     matches,
     groups,
@@ -162,9 +180,18 @@ function translateHost(
       ...(settings.bodySize !== undefined && { bodySize: settings.bodySize }),
       answers: true,
     },
+    ...(clients?.problem !== undefined && { closed: closeHost(host, clients) }),
     spelling: settings.usesRegex ? 'caseless' : 'normalized',
     warnings: [],
     ignored: [],
+  };
+}
+
+function closeHost(host: string, { problem, isWaiting, demand }: DecidedClients): NonNullable<SiteDemand['closed']> {
+  return {
+    reason: 'AnnotationNotSupported',
+    message: `every path of ${host === '' ? 'other hosts' : host} answers 503: auth-tls-secret ${JSON.stringify(demand.name)}: ${problem}`,
+    ...(isWaiting && { isWaiting }),
   };
 }
 

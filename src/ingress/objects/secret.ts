@@ -12,7 +12,7 @@ export interface Secret {
   readonly certificate: string;
   /** PEM of `tls.key`; empty if absent. */
   readonly key: string;
-  /** All values by key; empty for certificates. */
+  /** All values by key; for certificates only those of authorities. */
   readonly values: ReadonlyMap<string, string>;
 }
 
@@ -33,7 +33,8 @@ export function parseSecret(input: unknown): Parsed<Secret> {
   }
   const { type, data, stringData } = read.data ?? {};
   const text = (key: string) => stringData?.[key] ?? Buffer.from(data?.[key] ?? '', 'base64').toString();
-  const keys = type === 'kubernetes.io/tls' ? [] : Object.keys({ ...data, ...stringData });
+  const isCertificate = type === 'kubernetes.io/tls';
+  const keys = Object.keys({ ...data, ...stringData }).filter((key) => !isCertificate || /^ca\.(?:crt|crl)$/.test(key));
   return problems.finish(() => ({
     meta: meta as ObjectMeta,
     type: type ?? 'Opaque',

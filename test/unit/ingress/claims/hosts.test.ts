@@ -52,7 +52,12 @@ describe('decideHosts', () => {
   it('rejects a wildcard of an Ingress only if the router denies wildcards', () => {
     const read = readObject(ingress('wild', { '*.apps.test': { '/': 'web' } }));
     assert.ok('object' in read && read.object.kind === 'Ingress');
-    const noPeers = { ownerOf: () => undefined, canaryOf: () => undefined, hasHost: () => false };
+    const noPeers = {
+      ownerOf: () => undefined,
+      canaryOf: () => undefined,
+      clientsOf: () => undefined,
+      hasHost: () => false,
+    };
     const { requests } = translateIngress(readIngress(read.object.value), noPeers);
     const outcomes = [undefined, false, true].map((deniesWildcards) => {
       const hosts = {

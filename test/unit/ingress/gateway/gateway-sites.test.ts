@@ -61,6 +61,7 @@ class World {
     references: {
       authorities: (key, field) => this.contents.get(`ConfigMap ${key}`) ?? noReferences.authorities(key, field),
       keyPair: (key, field) => this.contents.get(key) ?? noReferences.keyPair(key, field),
+      clients: (key) => noReferences.clients(key),
       users: (key, format) => noReferences.users(key, format),
     },
   });

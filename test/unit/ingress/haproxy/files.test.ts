@@ -149,7 +149,11 @@ describe('Files of HAProxy', () => {
         makeState({
           settings: makeSettings({
             tls: { defaultCertificate: 'PEM', minVersion: 'TLSv1.2', strictSni: false },
-            gateways: { ports: { http: { from: 61_000, to: 61_001 }, tls: { from: 61_002, to: 61_003 } }, inner: 1 },
+            gateways: {
+              ports: { http: { from: 61_000, to: 61_001 }, tls: { from: 61_002, to: 61_003 } },
+              inner: 1,
+              sites: 1,
+            },
             log: {
               target: { kind: 'stdout' },
               facility: 'local1',
