@@ -8,7 +8,7 @@ import { benchHttp } from './http.ts';
 import { benchIngressChange } from './ingress-change.ts';
 import { benchIngressScale } from './ingress-scale.ts';
 import { benchIngressTraffic } from './ingress-traffic.ts';
-import { benchIngresses } from './ingresses.ts';
+import { benchHttpRoutes, benchIngresses } from './ingresses.ts';
 import { benchLongLists } from './long-lists.ts';
 import { benchNames, benchNode } from './node.ts';
 import { benchPath } from './path.ts';
@@ -26,6 +26,7 @@ const parts = [
   ['HTTP: 10,000 Routes in HAProxy', benchHttp],
   ['Filters: CPU of a request beside HAProxy by hand', benchFilters],
   ['Ingresses: 10,000 in the whole agent', benchIngresses],
+  ['HTTPRoutes: 10,000 of one Gateway in the whole agent', benchHttpRoutes],
   ['Virtual addresses: moves between three nodes', benchAddresses],
   ['Long lists: 40 Routes with 15,000 networks each, rewritten', benchLongLists],
 ] as const;

@@ -156,6 +156,11 @@ export class HttpNode {
     }
   }
 
+  /** Process ID of the agent. */
+  get agentPid(): number {
+    return this.#agent?.pid ?? 0;
+  }
+
   /** Waits until the agent says that it is ready. */
   async ready(): Promise<void> {
     let last = '';

@@ -163,16 +163,17 @@ export class Applier {
     return causes;
   }
 
-  /** Disables the check of every server that has none in the applied state. Throws SocketError. */
-  async quieten(): Promise<void> {
+  /** Disables the checks of servers that have none in the applied state, of some backends. Throws SocketError. */
+  async quieten(ids: readonly string[]): Promise<void> {
     const inForce = this.#inForce;
     if (inForce === undefined) return;
+    const { state, layout } = inForce;
     const lines: string[] = [];
-    for (const [id, section] of inForce.layout.sections) {
-      const backend = inForce.state.backends.get(id);
-      if (backend === undefined) continue;
+    for (const id of ids) {
+      const [backend, section] = [state.backends.get(id), layout.sections.get(id)];
+      if (backend === undefined || section === undefined) continue;
       if (backend.checkInterval > 0 && backend.servers.every(({ checked }) => checked)) continue;
-      for (const server of makeSection(backend, inForce.state.authorities).servers.values()) {
+      for (const server of makeSection(backend, state.authorities).servers.values()) {
         if (!server.checked) lines.push(`disable health ${section}/${server.name}`);
       }
     }

@@ -38,6 +38,9 @@ const shortestPause = 10;
 const longestPause = 50;
 const shareOfPause = 0.03;
 
+/** Number of backends whose checks are disabled before other changes are applied. */
+const quietedAtOnce = 200;
+
 /** Milliseconds without an answer until HAProxy is killed. */
 const defaultHangTimeout = 30_000;
 
@@ -246,6 +249,8 @@ export class HaproxyEngine {
     this.#health.noteAnswer();
     await this.#process.notePid();
     this.#watch();
+    // The earlier supervisor may have ended before it had disabled them all.
+    this.#quietenSoon([...inForce.layout.sections.keys()]);
     await this.#disk.removeOthers(generation);
     return true;
   }
@@ -474,16 +479,18 @@ export class HaproxyEngine {
     this.#held = new Map();
     this.#report(problem);
     this.#backoff = firstBackoff;
-    this.#quietenSoon();
+    this.#quietenSoon([...prepared.inForce.layout.sections.keys()]);
     await this.#disk.removeOthers(generation);
     return true;
   }
 
-  /** Disables checks that the state does not want. They take HAProxy a while, and it serves meanwhile. */
-  #quietenSoon(): void {
-    void this.#enqueue(async () => await this.#applier.quieten()).catch((error: unknown) =>
-      this.#report(`Cannot disable health checks in HAProxy: ${String(error)}`),
-    );
+  /** Disables checks that the state does not want, some at a time: changes come first, and HAProxy serves meanwhile. */
+  #quietenSoon(ids: readonly string[]): void {
+    if (ids.length === 0 || this.#stopped) return;
+    void this.#enqueue(async () => {
+      await this.#applier.quieten(ids.slice(0, quietedAtOnce));
+      this.#quietenSoon(ids.slice(quietedAtOnce));
+    }).catch((error: unknown) => this.#report(`Cannot disable health checks in HAProxy: ${String(error)}`));
   }
 
   /**

@@ -69,7 +69,7 @@ describe('Supported features of a GatewayClass', () => {
     return server.requests.filter((line) => line === `GET ${gatewaySchemaPath}`).length;
   }
 
-  /** Waits until the server has answered this number of further requests for the schema. */
+  /** Waits until the server has answered this many more requests for the schema. */
   async function untilRead(times: number): Promise<void> {
     const wanted = countReads() + times;
     await until(

@@ -491,6 +491,25 @@ describe('The life cycle of a HAProxy', () => {
     assert.deepEqual([await status('late.test'), await status('later.test')], [200, 200]);
   });
 
+  it('an only server is not checked, even if the earlier supervisor ended before it could disable its check', async () => {
+    state = withHost('it.test');
+    /** Whether each server is checked, by its name: CHK_ST_ENABLED in `srv_check_state`. */
+    const checks = async () => {
+      const lines = (await tell('show servers state be_http:t:it.test')).filter((line) => line.includes('it.test'));
+      return new Map(lines.map((line) => line.split(' ')).map((words) => [words[3], (Number(words[13]) & 4) !== 0]));
+    };
+    const isQuiet = async () => [...(await checks()).values()].join() === 'false';
+    await world.engine.start(state);
+    await eventually(isQuiet);
+    const [name] = (await checks()).keys();
+    await tell(`enable health be_http:t:it.test/${name}`);
+    assert.equal(await isQuiet(), false);
+    await world.engine.release();
+    world.engine = world.makeEngine();
+    await world.engine.start(state);
+    await eventually(isQuiet);
+  });
+
   it('the next supervisor reloads if the files differ from what runs', async () => {
     state = withHost('it.test');
     await world.engine.start(state);
