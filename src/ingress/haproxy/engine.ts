@@ -448,7 +448,7 @@ export class HaproxyEngine {
     const failed = (await this.#process.processes())?.failed ?? 0;
     try {
       if (how === 'start') await this.#process.spawn();
-      else await this.#process.reload();
+      else await this.#process.reload(masterTimeout);
     } catch (error) {
       this.#report(`Cannot start HAProxy: ${String(error)}`);
     }

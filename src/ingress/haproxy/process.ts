@@ -89,8 +89,22 @@ export class HaproxyProcess {
     }
   }
 
-  async reload(): Promise<void> {
-    await askMaster(this.#place.masterSocket, 'reload');
+  /**
+   * Makes the master load its configuration again. A master that accepts no connection is executing itself for an
+   * earlier reload, perhaps of a supervisor that was killed: the reload is repeated for `timeout` ms, because a lost one
+   * would be awaited in vain. Throws {@link SocketError}.
+   */
+  async reload(timeout: number): Promise<void> {
+    const until = performance.now() + timeout;
+    for (;;) {
+      try {
+        await askMaster(this.#place.masterSocket, 'reload');
+        return;
+      } catch (error) {
+        if (performance.now() > until || (await this.#host.findMasters()).length === 0) throw error;
+        await sleep(20);
+      }
+    }
   }
 
   /**

@@ -1,10 +1,20 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { createSocket } from 'node:dgram';
-import { mkdirSync, readdirSync, readFileSync, readlinkSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import {
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { createServer, request } from 'node:http';
 import { type AddressInfo, connect, createServer as createTcpServer, type Socket } from 'node:net';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { after, afterEach, beforeEach, describe, it } from 'mocha';
 import { placeOf } from '../../../../src/ingress/haproxy/engine.ts';
 import { type HostResources, LocalHost } from '../../../../src/ingress/haproxy/host.ts';
@@ -198,6 +208,22 @@ describe('The life cycle of a HAProxy', () => {
     await world.engine.apply(next);
     await reloaded;
   }
+
+  it('repeats a reload that the master could not hear, because it executes itself for an earlier one', async () => {
+    await world.engine.start(state);
+    const socket = join(world.directory, 'master.sock');
+    renameSync(socket, `${socket}.away`);
+    const reloading = reloadWith({ ...state, settings: { ...state.settings, forwarded: 'never' } });
+    const current = (): string => readlinkSync(join(world.directory, 'current'));
+    const before = current();
+    await eventually(() => Promise.resolve(current() !== before));
+    // Long enough for the command that follows.
+    await sleep(300);
+    renameSync(`${socket}.away`, socket);
+    await reloading;
+    assert.equal((await world.engine.describe()).reloads.settings, 1);
+    assert.equal(world.problems.join(), '');
+  });
 
   it('reloads of one owner end no connection of another, regardless of their number', async () => {
     state = withHost('echo.test', await echoServer());
