@@ -36,7 +36,7 @@ export interface ProcessHost {
   isSpawned(): Promise<boolean>;
   /** Returns the masters that use our socket, whether or not they answer. */
   findMasters(): Promise<number[]>;
-  /** Sends a signal. Returns false if the process does not exist. */
+  /** Sends a signal. Returns false if the process has exited. */
   kill(pid: number, signal: ProcessSignal | 0): Promise<boolean>;
   resources(): Promise<HostResources>;
   /** Closes connections. HAProxy keeps running. */
@@ -117,7 +117,8 @@ export class LocalHost implements ProcessHost {
   async kill(pid: number, signal: ProcessSignal | 0): Promise<boolean> {
     try {
       process.kill(pid, signal);
-      return true;
+      // The first process of a container does not always wait for processes whose parent has exited.
+      return readStat(readProc(pid, 'stat')).state !== 'Z';
     } catch {
       return false;
     }

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { execFileSync } from 'node:child_process';
+import { execFileSync, spawn } from 'node:child_process';
 import { createSocket } from 'node:dgram';
 import {
   mkdirSync,
@@ -208,6 +208,18 @@ describe('The life cycle of a HAProxy', () => {
     await world.engine.apply(next);
     await reloaded;
   }
+
+  it('counts a process as gone although nobody waits for it, as in a container', async () => {
+    const parent = spawn('sh', ['-c', 'sleep 0.1 & exec sleep 60'], { stdio: 'ignore' });
+    closing.push(() => parent.kill('SIGKILL'));
+    const children = (): string => readFileSync(`/proc/${parent.pid}/task/${parent.pid}/children`, 'utf8').trim();
+    await eventually(() => Promise.resolve(children() !== ''));
+    const pid = Number(children());
+    await eventually(() => Promise.resolve(/^State:\s+Z/m.test(readFileSync(`/proc/${pid}/status`, 'utf8'))));
+    const host = new LocalHost(placeOf({ directory: world.directory, binary: 'haproxy' }));
+    assert.equal(await host.kill(pid, 0), false);
+    assert.equal(await host.kill(parent.pid ?? 0, 0), true);
+  });
 
   it('repeats a reload that the master could not hear, because it executes itself for an earlier one', async () => {
     await world.engine.start(state);
