@@ -209,7 +209,7 @@ describe('The life cycle of a HAProxy', () => {
     await reloaded;
   }
 
-  it('counts a process as gone although nobody waits for it, as in a container', async () => {
+  it('counts a process as gone although its parent does not wait for it, as in a container', async () => {
     const parent = spawn('sh', ['-c', 'sleep 0.1 & exec sleep 60'], { stdio: 'ignore' });
     closing.push(() => parent.kill('SIGKILL'));
     const children = (): string => readFileSync(`/proc/${parent.pid}/task/${parent.pid}/children`, 'utf8').trim();
