@@ -10,6 +10,11 @@ export class Readiness {
   readonly #misses = new Map<string, number>();
   #wasAsked = false;
 
+  /** Whether the kernel was observed without problems. */
+  get isSound(): boolean {
+    return this.#kernel?.length === 0;
+  }
+
   /** Records the problems observed in the kernel. */
   see(problems: readonly string[]): void {
     this.#kernel = problems;

@@ -131,11 +131,12 @@ export class RouterWatch {
 
   #listen(): void {
     if (this.#watched.size === 0) return;
-    if (this.#beats % pace.addresses === 0) this.#lookAtAddresses();
     for (const { state, rival } of this.#parts.wires.turn(performance.now())) {
       const watched = this.#watched.get(keyOf(state));
       if (watched !== undefined) void this.#keeper.hear(watched, rival);
     }
+    // After the answers of gateways were read: if this process did not run for a while, they are not late.
+    if (this.#beats % pace.addresses === 0) this.#lookAtAddresses();
   }
 
   /**
@@ -148,6 +149,8 @@ export class RouterWatch {
     const known = routersOf();
     if (known !== this.#known) this.#follow(known, now);
     for (const [key, watched] of this.#watched) {
+      // A notification may have been lost.
+      if (!watched.readiness.isSound) this.#see(watched);
       this.#showReadiness(watched);
       if (watched.isBusy) continue;
       const due = isDue(watched, now);
@@ -162,12 +165,16 @@ export class RouterWatch {
   #follow(known: ReadonlyMap<string, AttachmentState>, now: number): void {
     this.#known = known;
     for (const [key, watched] of this.#watched) if (!known.has(key)) this.#forget(key, watched);
+    const begun: Watched[] = [];
     for (const [key, state] of known) {
       const watched = this.#watched.get(key) ?? this.#begin(state, now);
+      if (!this.#watched.has(key)) begun.push(watched);
       watched.state = state;
       this.#watched.set(key, watched);
     }
     this.#retain();
+    // After notifications of changes begin: ADD may still be at work.
+    for (const watched of begun) this.#see(watched);
   }
 
   #forget(key: string, watched: Watched): void {
@@ -225,7 +232,6 @@ export class RouterWatch {
     } catch (error) {
       this.#parts.log.debug({ err: error, ...labels }, 'Failed to restore the state of a router');
     }
-    this.#see(watched);
     return watched;
   }
 
