@@ -3,6 +3,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { execa } from 'execa';
+import { readinessCondition } from '../../../src/egress/model/readiness.ts';
 import { executable } from '../../lab/executable.ts';
 import { Lab } from '../../lab/lab.ts';
 import { addresses as at, type Host } from '../../lab/names.ts';
@@ -137,9 +138,13 @@ export class TwoNodes {
   }
 
   /** What kubelet and Multus do for a pod of a router. */
-  async addRouter({ node, pod, name }: Place): Promise<void> {
+  async addRouter({ node, pod, name }: Place, { hasGate = false } = {}): Promise<void> {
     const annotations = { 'k8s.v1.cni.cncf.io/networks': '[{"name":"nad"}]' };
-    this.server.put(pods, { metadata: { namespace: 'shop', name, uid: name, annotations }, spec: { nodeName: node } });
+    const readinessGates = hasGate ? [{ conditionType: readinessCondition }] : [];
+    this.server.put(pods, {
+      metadata: { namespace: 'shop', name, uid: name, annotations },
+      spec: { nodeName: node, readinessGates },
+    });
     const { exitCode, stdout } = await execa('/sbin/ip', this.#onNode(node, [executable('egress-router')]), {
       input: JSON.stringify(this.#config),
       reject: false,
@@ -158,6 +163,14 @@ export class TwoNodes {
       () => this.logs(),
       20_000,
     );
+  }
+
+  /** Whether the readiness gate of a router's pod is open. */
+  isReady(name: string): boolean {
+    const { conditions = [] } = (this.server.get(pods, `shop/${name}`)?.status ?? {}) as {
+      readonly conditions?: readonly { readonly type: string; readonly status: string }[];
+    };
+    return conditions.some(({ type, status }) => type === readinessCondition && status === 'True');
   }
 
   #annotations(name: string): Readonly<Record<string, string>> {

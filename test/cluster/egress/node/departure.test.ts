@@ -4,6 +4,7 @@ import { once } from 'node:events';
 import { afterEach, describe, it } from 'mocha';
 import { executable } from '../../../lab/executable.ts';
 import { addresses as at } from '../../../lab/names.ts';
+import { StallWatch } from '../../../lab/stall-watch.ts';
 import { until } from '../../../until.ts';
 import { type Place, secondPod, TwoNodes } from '../../lab/two-nodes.ts';
 
@@ -75,6 +76,46 @@ describe('a router whose pod is terminated, as built', () => {
       assert.deepEqual(reasons, [], nodes.logs().join('\n'));
     }).timeout(60_000);
   }
+
+  it('is missed for at most two seconds until its successor, which starts later, is ready', async () => {
+    await start('node2');
+    const { lab } = nodes;
+    const client = await lab.agent('node');
+    const stalls = new StallWatch();
+    await stalls.start();
+    try {
+      let answeredAt = 0;
+      let isOver = false;
+      const asking = (async () => {
+        while (!isOver) {
+          const isServed = (await client.reach('tcp', at.pod[4], 8080, { timeout: 300 })) === answer;
+          if (isServed) answeredAt = Date.now();
+        }
+      })();
+      await until(
+        () => answeredAt > 0,
+        () => nodes.logs(),
+        20_000,
+      );
+      terminate();
+      // The scheduler, the kubelet and the runtime take some time before they call the plugin.
+      await new Promise((resolve) => setTimeout(resolve, 1500));
+      await nodes.addRouter({ node: 'node2', pod: 'extra', name: 'new' }, { hasGate: true });
+      await until(
+        () => nodes.isReady('new'),
+        () => nodes.logs(),
+        20_000,
+      );
+      const readyAt = Date.now();
+      isOver = true;
+      await asking;
+      const missed = readyAt - answeredAt;
+      const allowed = 2000 + (await stalls.during(answeredAt, readyAt));
+      assert.ok(missed <= allowed, `${missed} ms; allowed ${allowed} ms`);
+    } finally {
+      stalls.stop();
+    }
+  }).timeout(60_000);
 
   it('ends after four seconds without a successor', async () => {
     await start('node2');
