@@ -5,6 +5,8 @@ import { everySuffix } from '../../api/dns-name.ts';
 import { parseNetConf } from '../../api/net-conf.ts';
 import { type PreviousResult, parsePreviousResult } from '../../api/prev-result.ts';
 import { recallAnswers } from '../../api/remembered.ts';
+import type { StateStore } from '../../linux/kernel-api.ts';
+import type { AttachmentId } from '../../model/attachment.ts';
 import type { AttachmentState } from '../../model/state.ts';
 import { listDeviations } from '../../plan/check.ts';
 import { describeDesired } from '../../plan/desired.ts';
@@ -32,18 +34,13 @@ export function runCheck(
       'Invalid network configuration: prevResult: is missing; CHECK needs the result of ADD',
     );
   }
-  const state = parts.store.find(call.id);
-  if (state === undefined) {
-    throw new CniError(
-      errorCodes.unknownContainer,
-      `Cannot check: container ${call.id.containerId} has no attachment ${call.id.ifname}; run ADD`,
-    );
-  }
-  // Names as they were answered when the rules were installed: CHECK asks no server.
-  const answers = state.router === undefined ? new Map() : recallAnswers(state.router);
-  const spec = { ...written, redirects: withAnswers(written.redirects, answers) };
-  const kernel = parts.openKernel(call.netns, state.backend);
+  const kernel = parts.openKernel(call.netns, findAttachment(parts.store, call.id).backend);
   try {
+    // Read under the lock, because a live change may have ended only now.
+    const state = findAttachment(parts.store, call.id);
+    // Names as they were answered when the rules were installed: CHECK asks no server.
+    const answers = state.router === undefined ? new Map() : recallAnswers(state.router);
+    const spec = { ...written, redirects: withAnswers(written.redirects, answers) };
     const pod = kernel.readNamespace();
     const resolved: Resolved = {
       spec,
@@ -66,6 +63,15 @@ export function runCheck(
   } finally {
     kernel.close();
   }
+}
+
+function findAttachment(store: StateStore, id: AttachmentId): AttachmentState {
+  const state = store.find(id);
+  if (state !== undefined) return state;
+  throw new CniError(
+    errorCodes.unknownContainer,
+    `Cannot check: container ${id.containerId} has no attachment ${id.ifname}; run ADD`,
+  );
 }
 
 /** Compares with the runtime's view: the interface, its hardware address, its addresses. */
