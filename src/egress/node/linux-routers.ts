@@ -36,13 +36,11 @@ import type {
   WireAnswer,
 } from './routers-api.ts';
 import { RuleVariants } from './rule-variant.ts';
+import { beat } from './watched.ts';
 import { hasCarrier } from './wire.ts';
 
-/**
- * Milliseconds from a probe to the first read of answers, and from the first to the second read, and by how much they
- * may be late, so that probes of many routers share wake-ups.
- */
-const wire = { first: 75, last: 300, step: 128 };
+/** Minimum milliseconds from a probe to the first read of answers, and from the first to the second read. */
+const wire = { first: 75, last: 300 };
 
 /** Maximum number of frames processed at once, so that a busy link does not delay the daemon. */
 const mostFrames = 64;
@@ -220,13 +218,13 @@ export class LinuxRouters implements NodeRouters {
         for (let frames = 0; frames < mostFrames && conversation.listen(); frames++);
       };
       const hasRival = (): boolean => conversation.claimants.some(({ address }) => own.has(address.text));
-      await sharedTimers.wait(wire.first, wire.step);
+      await sharedTimers.wait(wire.first, beat);
       listen();
       if (!hasRival()) conversation.ask('named');
-      await sharedTimers.wait(wire.last, wire.step);
+      await sharedTimers.wait(wire.last, beat);
       listen();
       if (!hasRival() && conversation.askSilent()) {
-        await sharedTimers.wait(wire.last, wire.step);
+        await sharedTimers.wait(wire.last, beat);
         listen();
       }
       const { claimants } = conversation;

@@ -12,7 +12,7 @@ import type { CheckOutcome, NodeRouters } from './routers-api.ts';
 import { SourcePortWarnings } from './source-ports.ts';
 import { Suspension } from './suspension.ts';
 import { TrafficCounter } from './traffic.ts';
-import { placeOf, type Watched, type WatchTimes } from './watched.ts';
+import { beat, placeOf, type Watched, type WatchTimes } from './watched.ts';
 import type { Wires } from './wires-api.ts';
 
 /**
@@ -22,10 +22,10 @@ import type { Wires } from './wires-api.ts';
 const aliveFor = 5_000;
 
 /**
- * Milliseconds between checks of the wires, each of which costs a wake-up, and number of checks between evaluations of
- * which routers may have been replaced, and between looks for tasks that are due.
+ * Number of checks of the wires, one in each wake-up, between evaluations of which routers may have been replaced, and
+ * between looks for tasks that are due.
  */
-const pace = { wires: 128, addresses: 2, tasks: 8 };
+const pace = { addresses: 2, tasks: 8 };
 
 /** Dependencies of {@link RouterWatch}. */
 export interface WatchParts {
@@ -82,7 +82,7 @@ export class RouterWatch {
 
   start(): void {
     this.look();
-    this.#end = sharedTimers.repeat(pace.wires, () => this.#beat());
+    this.#end = sharedTimers.repeat(beat, () => this.#beat());
   }
 
   close(): void {
@@ -140,8 +140,8 @@ export class RouterWatch {
   }
 
   /**
-   * Runs the tasks that are due. Called about every second and when the list of routers changes. Costs almost nothing if no
-   * task is due.
+   * Runs the tasks that are due. Called about every second and when the list of routers changes. Costs almost nothing
+   * if no task is due.
    */
   look(): void {
     const { routers, routersOf } = this.#parts;

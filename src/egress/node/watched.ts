@@ -6,6 +6,9 @@ import type { SourcePortWarnings } from './source-ports.ts';
 import type { Suspension } from './suspension.ts';
 import type { TrafficCounter } from './traffic.ts';
 
+/** Milliseconds between wake-ups of the idle daemon, in which everything happens that is due. A power of two. */
+export const beat = 128;
+
 /** Intervals of the tasks for each router, in milliseconds. */
 export interface WatchTimes {
   /** Probing gateways and other owners of the address. */

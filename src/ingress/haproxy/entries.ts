@@ -6,7 +6,6 @@ import type { InForce } from './layout.ts';
 import { type MapName, type Maps, mapNames } from './maps.ts';
 import type { Certificate, SitePath } from './model.ts';
 import { ceded, closedRoute, guardEntries, onward, plainEntries, secureEntries } from './paths.ts';
-
 import { checkHost, checkMapValue } from './quote.ts';
 import { routeOf } from './route.ts';
 import { makeSection } from './section.ts';

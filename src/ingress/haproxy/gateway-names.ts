@@ -1,9 +1,8 @@
 import type { GatewaySettings, PortSpan } from './model.ts';
 
 /**
- * Kinds of inner frontends: for requests; for requests with client certificates, which must be valid (`required`) or not
- * (`optional`); for connections (`tcp`); and for
- * hosts of the default listener with client certificates (`site`).
+ * Kinds of inner frontends: for requests; for requests with client certificates, which must be valid (`required`) or
+ * not (`optional`); for connections (`tcp`); and for hosts of the default listener with client certificates (`site`).
  */
 export type InnerKind = 'http' | 'required' | 'optional' | 'tcp' | 'site';
 

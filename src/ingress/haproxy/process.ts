@@ -91,8 +91,8 @@ export class HaproxyProcess {
 
   /**
    * Makes the master load its configuration again. A master that accepts no connection is executing itself for an
-   * earlier reload, perhaps of a supervisor that was killed: the reload is repeated for `timeout` ms, because a lost one
-   * would be awaited in vain. Throws {@link SocketError}.
+   * earlier reload, perhaps of a supervisor that was killed. The command is repeated for `timeout` ms, because a lost
+   * one would be awaited in vain. Throws {@link SocketError}.
    */
   async reload(timeout: number): Promise<void> {
     const until = performance.now() + timeout;

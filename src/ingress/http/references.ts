@@ -64,22 +64,11 @@ export class CertificateReferences implements ReferenceChecks {
   }
 
   clients(key: string): ReferenceState {
-    const found = this.#lookup(key);
-    switch (found.state) {
-      case 'waiting':
-        return waiting;
-      case 'forbidden':
-        return forbidden;
-      case 'found': {
-        const known = this.#clients.get(found.secret);
-        if (known !== undefined) return known;
-        const read = this.#readClients(found.secret);
-        this.#clients.set(found.secret, read);
-        return read;
-      }
-      default:
-        return absent;
-    }
+    return this.#withSecret(key, (secret) => {
+      const known = this.#clients.get(secret) ?? this.#readClients(secret);
+      this.#clients.set(secret, known);
+      return known;
+    });
   }
 
   #readClients({ values }: Secret): ReferenceState {
@@ -92,19 +81,25 @@ export class CertificateReferences implements ReferenceChecks {
   }
 
   users(key: string, format: UsersFormat): UsersState {
+    return this.#withSecret(key, (secret) => {
+      const known = this.#users.get(secret) ?? new Map<UsersFormat, UsersState>();
+      this.#users.set(secret, known);
+      const users = known.get(format) ?? this.#claim(key, readUsers(secret, format));
+      known.set(format, users);
+      return users;
+    });
+  }
+
+  /** Calls a function with a Secret, or returns why there is none. */
+  #withSecret<T>(key: string, read: (secret: Secret) => T): T | typeof waiting | typeof absent | typeof forbidden {
     const found = this.#lookup(key);
     switch (found.state) {
       case 'waiting':
         return waiting;
       case 'forbidden':
         return forbidden;
-      case 'found': {
-        const known = this.#users.get(found.secret) ?? new Map<UsersFormat, UsersState>();
-        this.#users.set(found.secret, known);
-        const users = known.get(format) ?? this.#claim(key, readUsers(found.secret, format));
-        known.set(format, users);
-        return users;
-      }
+      case 'found':
+        return read(found.secret);
       default:
         return absent;
     }

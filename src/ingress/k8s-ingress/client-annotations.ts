@@ -2,10 +2,8 @@ import { isName } from '../../base/read/object-meta.ts';
 import type { IngressAnnotations } from './annotation-reader.ts';
 import type { IngressClients } from './settings.ts';
 
-type Clients = Pick<IngressClients, 'mode'>;
-
 /** Modes by value of `auth-tls-verify-client`. */
-const modes: Readonly<Record<string, Clients['mode'] | 'off'>> = {
+const modes: Readonly<Record<string, IngressClients['mode'] | 'off'>> = {
   on: 'required',
   optional: 'optional',
   optional_no_ca: 'untrusted',
