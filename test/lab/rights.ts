@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { basename } from 'node:path';
 import { parseAllDocuments } from 'yaml';
+import { executable } from './executable.ts';
 
 /** Where the manifests run the programs that are daemons. */
 const manifests: Readonly<Record<string, string>> = {
@@ -9,7 +10,13 @@ const manifests: Readonly<Record<string, string>> = {
   'ingress-agent': 'ingress/daemonset.yaml',
 };
 
-/** The same for a program by its path; empty where no manifest runs it. */
+/** The words that run a compiled program with the rights of its manifest. */
+export function asShipped(name: string): readonly string[] {
+  const path = executable(name);
+  return [...asManifestRuns(path), path];
+}
+
+/** The rights alone for a program by its path; empty where no manifest runs it. */
 export function asManifestRuns(path: string): readonly string[] {
   const manifest = manifests[basename(path)];
   return manifest === undefined ? [] : asPrivileged(manifest);

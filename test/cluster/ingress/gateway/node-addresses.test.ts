@@ -7,8 +7,8 @@ import { afterEach, beforeEach, describe, it } from 'mocha';
 import { openKubeApi } from '../../../../src/base/kubernetes/client.ts';
 import type { KubeApi } from '../../../../src/base/kubernetes/cluster-api.ts';
 import { clusterNames } from '../../../../src/base/kubernetes/names.ts';
-import { executable } from '../../../lab/executable.ts';
 import { Lab } from '../../../lab/lab.ts';
+import { asShipped } from '../../../lab/rights.ts';
 import { inNamespace } from '../../../netns/base/linux/wire.ts';
 import { until } from '../../../until.ts';
 import { AgentNode, agentPaths as paths } from '../../lab/agent-node.ts';
@@ -40,7 +40,7 @@ describe('addresses of a Gateway, by two agents as built', () => {
       ] as const) {
         // Both are in one network namespace here, so their rules need names of their own.
         const names = ['--name', node, '--node-name', node, '--gateway-addresses', address, '--stats-port', '0'];
-        const words = ['netns', 'exec', lab.netns('node'), executable('ingress-agent'), ...names];
+        const words = ['netns', 'exec', lab.netns('node'), ...asShipped('ingress-agent'), ...names];
         const env = { PATH: process.env.PATH, KUBECONFIG: kubeconfig, POD_NAMESPACE: 'egress-router-system' };
         children.push(spawn('ip', words, { stdio: 'ignore', env }));
       }

@@ -8,10 +8,10 @@ import { listFlows } from '../../../../src/base/linux/netlink/flow.ts';
 import { NetlinkSocket, netlinkFamily } from '../../../../src/base/linux/netlink/socket.ts';
 import type { Flow } from '../../../../src/base/model/observed.ts';
 import { runErctlOn } from '../../../lab/erctl.ts';
-import { executable } from '../../../lab/executable.ts';
 import { Lab } from '../../../lab/lab.ts';
 import { endpointSlice, type KubernetesObject, Manifests, service } from '../../../lab/manifests.ts';
 import { addresses as at } from '../../../lab/names.ts';
+import { asShipped } from '../../../lab/rights.ts';
 import { until } from '../../../until.ts';
 import { inNamespace } from '../../base/linux/wire.ts';
 
@@ -31,7 +31,7 @@ describe('ports of the compiled agent', function () {
     folder = mkdtempSync(join(tmpdir(), 'eragp-'));
     manifests = new Manifests(folder);
     const options = ['--manifests', manifests.directory, '--node-name', 'node', '--stats-port', '1936'];
-    const words = ['netns', 'exec', lab.netns('node'), executable('ingress-agent'), ...options];
+    const words = ['netns', 'exec', lab.netns('node'), ...asShipped('ingress-agent'), ...options];
     agent = spawn('ip', [...words, '--check-interval', '0'], { stdio: 'ignore' });
   });
   afterEach(() => {

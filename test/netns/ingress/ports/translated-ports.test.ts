@@ -5,12 +5,11 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { execa } from 'execa';
 import { afterEach, beforeEach, describe, it } from 'mocha';
-import { executable } from '../../../lab/executable.ts';
 import { Lab } from '../../../lab/lab.ts';
 import { endpointSlice, Manifests, route, service } from '../../../lab/manifests.ts';
 import { addresses as at } from '../../../lab/names.ts';
+import { asShipped } from '../../../lab/rights.ts';
 
-const program = executable('ingress-agent');
 const created = '2026-01-01T00:00:00Z';
 const near = at.near[4];
 
@@ -97,9 +96,13 @@ describe('a port that another program translates', function () {
     for (const host of ['pod', 'near'] as const) await (await lab.agent(host)).serve('tcp', at[host][4], 3306);
     claim('first', 13306);
     const options = ['--manifests', manifests.directory, '--node-name', 'node', '--stats-port', '0'];
-    agent = spawn('ip', ['netns', 'exec', lab.netns('node'), program, ...options, '--check-interval', '0'], {
-      stdio: 'ignore',
-    });
+    agent = spawn(
+      'ip',
+      ['netns', 'exec', lab.netns('node'), ...asShipped('ingress-agent'), ...options, '--check-interval', '0'],
+      {
+        stdio: 'ignore',
+      },
+    );
     await expectReply(13306, at.pod[4]);
   });
   afterEach(() => {
