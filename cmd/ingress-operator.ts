@@ -1,6 +1,6 @@
 /** Wires the operator of IngressControllers into the controller's process. */
 import { pause } from '../src/base/daemon/pause.ts';
-import type { Prefix } from '../src/base/model/address.ts';
+import { hostPrefix, type Prefix, parseAddress } from '../src/base/model/address.ts';
 import { describeError } from '../src/base/model/text.ts';
 import { type CompanionParts, type OpenCompanion, StartRefusal } from '../src/egress/controller/daemon.ts';
 import type { ControllerOptions } from '../src/egress/controller/options.ts';
@@ -17,6 +17,8 @@ export function openIngressOperator(
   clusterNetworks: readonly Prefix[],
 ): OpenCompanion | undefined {
   if (settings === undefined) return undefined;
+  const apiServer = parseAddress(process.env.KUBERNETES_SERVICE_HOST ?? '');
+  const forbiddenNetworks = [...clusterNetworks, ...(apiServer === undefined ? [] : [hostPrefix(apiServer)])];
   return async (parts) => {
     if (await asksUntilKnown(parts)) throw new StartRefusal(openShiftRefusal);
     const { api, image, leadership, log } = parts;
@@ -24,7 +26,7 @@ export function openIngressOperator(
       api,
       leadership,
       log,
-      settings: { image, ipMode: chooseIpMode(clusterNetworks), ...settings },
+      settings: { image, ipMode: chooseIpMode(clusterNetworks), forbiddenNetworks, ...settings },
     });
   };
 }

@@ -251,7 +251,7 @@ interface OpenedHttp {
 /** A dry run starts no HAProxy, and without one only claims of ports can be decided. */
 function openHttp(
   { http, dryRun, ports }: AgentOptions,
-  parts: Omit<HttpParts, 'certificate' | 'sources' | 'listenerRules'>,
+  parts: Omit<HttpParts, 'certificate' | 'revocations' | 'sources' | 'listenerRules'>,
   views: Pick<GatewaySiteSettings, 'addresses' | 'sitePorts'>,
   owner: Pick<PortPlane, 'isOwner' | 'duringOwnChange'>,
 ): OpenedHttp | undefined {
@@ -268,6 +268,7 @@ function openHttp(
     ...parts,
     sources,
     certificate,
+    ...(http.revocations !== undefined && { revocations: http.revocations }),
     ...(listenerRules !== undefined && { listenerRules }),
   });
   return {

@@ -17,6 +17,7 @@ import { correctVerdicts, type Gap } from './gap.ts';
 import type { Translation } from './gateway-slots.ts';
 import { Outage } from './outage.ts';
 import { reloadOwner } from './reload-owner.ts';
+import type { RevocationFile } from './revocation-file.ts';
 import type { Secrets } from './secrets.ts';
 import { SiteTurns } from './site-turns.ts';
 import { VerdictWriter } from './verdicts.ts';
@@ -55,6 +56,8 @@ export interface HttpParts {
   readonly sources: readonly SiteSource[];
   readonly secrets: Secrets;
   readonly certificate: DefaultCertificate;
+  /** Revocation lists of client certificates, which replace those of the settings. */
+  readonly revocations?: RevocationFile;
   readonly log: DaemonLog;
   /** Decides about endpoints with node addresses. */
   readonly guard?: HostGuard;
@@ -154,6 +157,10 @@ export class HttpPlane implements DataPlane {
       () => host.requestSync(),
       (problem) => host.report('default certificate', problem),
     );
+    this.#parts.revocations?.start(
+      () => host.requestSync(),
+      (problem) => host.report('revocation lists', problem),
+    );
   }
 
   get unreadiness(): string | undefined {
@@ -195,7 +202,7 @@ export class HttpPlane implements DataPlane {
   }
 
   async sync(): Promise<void> {
-    const { secrets, certificate } = this.#parts;
+    const { secrets, certificate, revocations } = this.#parts;
     const taken = this.#journal.take();
     // All at once at the start: HAProxy must not serve a part of the Routes.
     const changes = this.#desired === undefined ? taken : this.#turns.cut(taken);
@@ -210,7 +217,11 @@ export class HttpPlane implements DataPlane {
     const haproxy = await this.#fitConnections();
     const { sites, passthrough, backends, certificates, authorities, gateway, verified } = desired;
     const state: HttpState = {
-      settings: { ...haproxy, tls: { ...haproxy.tls, defaultCertificate: await certificate.get() } },
+      settings: {
+        ...haproxy,
+        tls: { ...haproxy.tls, defaultCertificate: await certificate.get() },
+        ...(haproxy.clientTls && revocations && { clientTls: { ...haproxy.clientTls, revocations: revocations.text } }),
+      },
       sites,
       passthrough,
       backends,
@@ -285,6 +296,7 @@ export class HttpPlane implements DataPlane {
     this.#outage.close();
     this.#parts.secrets.close();
     this.#parts.certificate.close();
+    this.#parts.revocations?.close();
     if (!this.#hasStarted && this.#settings.hasContainer === true) return;
     const { shutdownDelay: delay, shutdownTimeout: drain } = this.#settings;
     // The end of the first process in a container ends all others, so HAProxy could not keep serving. Another

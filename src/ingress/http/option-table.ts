@@ -228,7 +228,7 @@ export const httpOptionTable = {
   },
   'mutual-tls-auth-crl': {
     value: 'FILE',
-    help: 'revocation lists of client certificates',
+    help: 'revocation lists of client certificates, of every authority; replaced files are read',
     variable: 'ROUTER_MUTUAL_TLS_AUTH_CRL',
   },
   'mutual-tls-auth-filter': {

@@ -18,6 +18,7 @@ import { parseCaptures, parseCookieCapture, parseHeaderActions } from './header-
 import type { HttpSettings } from './http-plane.ts';
 import { readListenerPorts } from './listener-ports-option.ts';
 import type { HttpOptionName } from './option-table.ts';
+import { type RevocationFile, readRevocationFile } from './revocation-file.ts';
 import { unavailablePage } from './unavailable-page.ts';
 
 /** Options of hosts and paths. */
@@ -26,6 +27,8 @@ export interface HttpOptions {
   readonly hosts: HostPolicy;
   readonly settings: HttpSettings;
   readonly certificate: DefaultCertificateSources;
+  /** Revocation lists of client certificates. The settings have those that were there at first. */
+  readonly revocations: RevocationFile | undefined;
   /** With more servers than this, they have no individual series. */
   readonly serverThreshold: number;
 }
@@ -62,7 +65,8 @@ export function readHttpOptions(reader: Reader, shared: SharedOptions): HttpOpti
   const serviceAuthorities = readFileOption(reader, 'default-destination-ca-path');
   const user =
     reader.read('haproxy-user', matching(/^[a-z_][a-z0-9_-]{0,31}$/), 'must be the name of a user') ?? 'root';
-  const haproxy = readHaproxySettings(reader, httpPort, httpsPort, keys);
+  const revocations = readRevocationFile(reader);
+  const haproxy = readHaproxySettings(reader, httpPort, httpsPort, keys, revocations);
   return {
     settings: {
       policy,
@@ -94,6 +98,7 @@ export function readHttpOptions(reader: Reader, shared: SharedOptions): HttpOpti
     },
     hosts: readHostPolicy(reader),
     certificate: readCertificateSources(reader),
+    revocations,
     serverThreshold: readNumber(reader, 'metrics-server-threshold', 0, 100_000) ?? 500,
   };
 }
@@ -127,6 +132,7 @@ function readHaproxySettings(
   httpPort: number,
   httpsPort: number,
   keys: KeyLimits,
+  revocations: RevocationFile | undefined,
 ): HttpSettings['haproxy'] {
   const address = reader.read('http-address', parseAddress, 'must be an address of this node');
   const family = reader.read('ip-mode', oneOf(['v4', 'v6', 'v4v6']), 'must be v4, v6 or v4v6') ?? 'v4';
@@ -138,7 +144,7 @@ function readHaproxySettings(
   const compression = reader.isSet('enable-compression')
     ? (reader.read('compression-mime', splitQuoted) ?? [])
     : undefined;
-  const clientTls = readClientTls(reader, keys);
+  const clientTls = readClientTls(reader, keys, revocations);
   const gateways = readListenerPorts(reader);
   const log = readLog(reader);
   const healthUri = reader.read('health-uri', matching(/^\/[\x21-\x7e]*$/), 'must be a path that begins with "/"');
@@ -240,14 +246,17 @@ function readTls(reader: Reader): HttpSettings['haproxy']['tls'] {
   };
 }
 
-function readClientTls(reader: Reader, keys: KeyLimits): Settings['clientTls'] {
+function readClientTls(
+  reader: Reader,
+  keys: KeyLimits,
+  revocations: RevocationFile | undefined,
+): Settings['clientTls'] {
   const verify = reader.read(
     'mutual-tls-auth',
     oneOf(['none', 'optional', 'required']),
     'must be none, optional or required',
   );
   const authorities = readFileOption(reader, 'mutual-tls-auth-ca');
-  const revocations = readFileOption(reader, 'mutual-tls-auth-crl');
   const subjectFilter = reader.read(
     'mutual-tls-auth-filter',
     (text) => (isExpression(text) ? text : undefined),
@@ -261,7 +270,7 @@ function readClientTls(reader: Reader, keys: KeyLimits): Settings['clientTls'] {
   return {
     verify,
     authorities: checkedAuthorities(reader, 'mutual-tls-auth-ca', authorities, keys),
-    ...(revocations !== undefined && { revocations }),
+    ...(revocations !== undefined && { revocations: revocations.text }),
     ...(subjectFilter !== undefined && { subjectFilter }),
   };
 }

@@ -19,7 +19,13 @@ export interface ApplyParts {
 
 /** Why an object is not in its desired state. */
 export interface Obstacle {
-  readonly reason: 'NameTaken' | 'Conflict' | 'ApplyFailed' | 'ObjectMissing' | 'AuthorityInvalid';
+  readonly reason:
+    | 'NameTaken'
+    | 'Conflict'
+    | 'ApplyFailed'
+    | 'ObjectMissing'
+    | 'AuthorityInvalid'
+    | 'RevocationListPending';
   readonly message: string;
 }
 

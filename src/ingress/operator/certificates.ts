@@ -65,24 +65,6 @@ export function hasOnlyCommonName(certificate: string, domain: string): boolean 
   }
 }
 
-/** The extension cRLDistributionPoints (RFC 5280 §4.2.1.13) in DER: object identifier 2.5.29.31. */
-const distributionPoints = Buffer.from([0x06, 0x03, 0x55, 0x1d, 0x1f]);
-
-const certificateBlock = /-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g;
-
-/** Returns the subjects of the certificates of a PEM bundle that name a place with a revocation list, one line each. */
-export function subjectsWithRevocationLists(bundle: string): readonly string[] {
-  return (bundle.match(certificateBlock) ?? []).flatMap((text) => {
-    try {
-      const { raw, subject } = new X509Certificate(text);
-      return raw.includes(distributionPoints) ? [subject.replaceAll('\n', ', ')] : [];
-    } catch {
-      // The agent rejects the bundle and names the problem.
-      return [];
-    }
-  });
-}
-
 const keys = { keyType: 'ec', curve: 'P-256', algorithm: 'sha256' } as const;
 
 /** Creates a certificate authority. */

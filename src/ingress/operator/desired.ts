@@ -3,7 +3,7 @@ import { isRecord } from '../../base/read/shape.ts';
 import type { Admission } from './admission.ts';
 import { decode, encode, type KeyPair } from './certificates.ts';
 import type { IngressController } from './ingress-controller.ts';
-import { namesOf } from './names.ts';
+import { listsKey, namesOf } from './names.ts';
 import { makeObject, type RouterObject } from './objects.ts';
 import type { References } from './references.ts';
 import { makeBudget, makePolicy } from './safety.ts';
@@ -19,6 +19,8 @@ export interface RouterContext {
   readonly ipMode: IpMode;
   readonly hasOneNode: boolean;
   readonly references: References;
+  /** Revocation lists of client certificates in PEM, if the references have them. */
+  readonly revocationLists: string | undefined;
   /** The default certificate that the operator created. */
   readonly certificate: KeyPair;
   /** The certificate of the metrics. */
@@ -35,13 +37,23 @@ export function makeObjects(
   { spec, domain, strategy }: Extract<Admission, { readonly isAdmitted: true }>,
   context: RouterContext,
 ): readonly RouterObject[] {
-  const { references, image, ipMode, hasOneNode, hasMetricsNodePort } = context;
-  const { errorPages } = references;
-  const variables = writeVariables({ name, annotations, spec, strategy, domain, ipMode, errorPages });
+  const { references, revocationLists, image, ipMode, hasOneNode, hasMetricsNodePort } = context;
+  const { errorPages, revocation } = references;
+  const hasRevocationLists = revocation.plan.kind === 'used';
+  const variables = writeVariables({
+    name,
+    annotations,
+    spec,
+    strategy,
+    domain,
+    ipMode,
+    errorPages,
+    hasRevocationLists,
+  });
   const names = namesOf(name);
   const certificate = spec.defaultCertificate?.name || names.certificate;
   const files = references.digest;
-  const workload = { name, image, spec, strategy, variables, certificate, files, hasOneNode };
+  const workload = { name, image, spec, strategy, variables, certificate, files, hasOneNode, hasRevocationLists };
   // Drains skip the pods of DaemonSets, so a budget would have no effect.
   const budget = isDaemonSet(workload) ? undefined : makeBudget(name, spec);
   return [
@@ -49,11 +61,17 @@ export function makeObjects(
     makeCertificate(name, names.metricsCertificate, context.metricsCertificate),
     makeStats(name, context.stats),
     ...references.copies,
+    ...(revocationLists === undefined ? [] : [makeRevocationLists(name, revocationLists)]),
     makePolicy(name),
     makeWorkload(workload),
     ...makeServices({ name, domain, strategy, annotations, hasMetricsNodePort }),
     ...(budget === undefined ? [] : [budget]),
   ];
+}
+
+/** The agent rereads the file, so its content does not change the pod template. */
+function makeRevocationLists(owner: string, pem: string): RouterObject {
+  return makeObject('configMaps', owner, namesOf(owner).revocationLists, { data: { [listsKey]: pem } });
 }
 
 function makeCertificate(owner: string, name: string, { certificate, key }: KeyPair): RouterObject {

@@ -50,6 +50,8 @@ export interface RouterNames {
   /** Secret with the certificate of the metrics. */
   readonly metricsCertificate: string;
   readonly clientAuthorities: string;
+  /** ConfigMap with the revocation lists of {@link clientAuthorities}. */
+  readonly revocationLists: string;
   readonly errorPages: string;
 }
 
@@ -62,9 +64,13 @@ export function namesOf(name: string): RouterNames {
     certificate: `router-certs-${name}`,
     metricsCertificate: `router-metrics-certs-${name}`,
     clientAuthorities: `router-client-ca-${name}`,
+    revocationLists: `router-client-ca-crl-${name}`,
     errorPages: `${name}-errorpages`,
   };
 }
+
+/** Key of the ConfigMap with revocation lists. */
+export const listsKey = 'crl.pem';
 
 /** Maximum length of a name with which the names of all objects are valid: a Service's has at most 63 characters. */
 export const longestName = 63 - 'router-internal-'.length;

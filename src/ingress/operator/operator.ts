@@ -15,6 +15,7 @@ import { WorkQueue } from '../../base/kubernetes/work-queue.ts';
 import { isRecord } from '../../base/read/shape.ts';
 import { type ApplyParts, ownerOf, pruneObjects } from './apply.ts';
 import { Authority } from './authority.ts';
+import { RevocationLists } from './crl/lists.ts';
 import { defaultName, planDefault } from './default-object.ts';
 import { readIngressController } from './ingress-controller.ts';
 import { places } from './names.ts';
@@ -45,6 +46,7 @@ export class IngressOperator {
   readonly #end = new AbortController();
   readonly #apply: ApplyParts;
   readonly #work: RouterWork;
+  readonly #lists: RevocationLists;
   /** Why the IngressController `default` was not created, as last logged. */
   #obstacle = '';
 
@@ -64,9 +66,12 @@ export class IngressOperator {
         ),
     );
     this.#apply = { api, stores: this.#stores, leadership, signal };
+    const { forbiddenNetworks: forbidden } = settings;
+    this.#lists = new RevocationLists({ settings: { forbidden }, log, signal, onChange: () => this.review() });
     this.#work = new RouterWork({
       ...this.#apply,
       settings,
+      lists: this.#lists,
       authority: new Authority(api, this.#stores, signal),
       events: new EventRecorder(api, clusterNames.controller, log),
       log,
@@ -114,6 +119,7 @@ export class IngressOperator {
     try {
       if (raw === undefined) {
         // Someone removed its finalizer by hand.
+        this.#lists.forget(name);
         await pruneObjects(name, [], this.#apply);
         if (name === defaultName && this.#parts.settings.createsDefault) await this.#createDefault();
         return undefined;

@@ -6,6 +6,7 @@ import {
   authorityNames,
   filesAnnotation,
   hashLabel,
+  listsKey,
   namesOf,
   podLabel,
   selectorOf,
@@ -28,6 +29,8 @@ export interface PodParts {
   readonly certificate: string;
   /** Digest of copied files that the agent reads only when it starts. */
   readonly files: string;
+  /** Whether the authorities of client certificates have revocation lists. */
+  readonly hasRevocationLists: boolean;
   /** Whether pods of one generation must run on different nodes. */
   readonly hasAffinity: boolean;
 }
@@ -196,7 +199,12 @@ function listPorts(strategy: Strategy): readonly string[] {
 }
 
 /** Volumes of Secrets and ConfigMaps with their mounts. */
-function listVolumes({ name, spec, certificate }: PodParts): readonly { volume: object; mount: object }[] {
+function listVolumes({
+  name,
+  spec,
+  certificate,
+  hasRevocationLists,
+}: PodParts): readonly { volume: object; mount: object }[] {
   const names = namesOf(name);
   const entry = (label: string, mountPath: string, source: object) => ({
     volume: { name: label, ...source },
@@ -217,6 +225,13 @@ function listVolumes({ name, spec, certificate }: PodParts): readonly { volume: 
       ? [
           entry('client-ca', mountPaths.clientAuthorities, {
             configMap: { name: names.clientAuthorities, ...file('ca-bundle.pem') },
+          }),
+        ]
+      : []),
+    ...(hasRevocationLists
+      ? [
+          entry('client-ca-crl', mountPaths.revocationLists, {
+            configMap: { name: names.revocationLists, ...file(listsKey) },
           }),
         ]
       : []),

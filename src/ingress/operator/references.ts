@@ -1,6 +1,6 @@
 import { hash } from 'node:crypto';
 import { isRecord } from '../../base/read/shape.ts';
-import { subjectsWithRevocationLists } from './certificates.ts';
+import { type ListIssuer, planRevocation, type RevocationPlan } from './crl/issuers.ts';
 import { namesOf, places } from './names.ts';
 import { makeObject, type RouterObject } from './objects.ts';
 import type { IngressControllerSpec } from './spec.ts';
@@ -19,6 +19,8 @@ export interface References {
   readonly missing: readonly string[];
   /** Content of these objects without effect, one line each. */
   readonly ignored: readonly string[];
+  /** How revocation lists of client certificates are used, and the bundle of authorities that decides it. */
+  readonly revocation: { readonly plan: RevocationPlan; readonly bundle: string };
   /** Whether the router must not start, because it would admit any client without its certificate authorities. */
   readonly isBlocked: boolean;
 }
@@ -49,6 +51,7 @@ export function readReferences(
   };
   const copies: RouterObject[] = [];
   let isBlocked = false;
+  let revocation: References['revocation'] = { plan: { kind: 'none' }, bundle: '' };
   const authorities = clientTLS?.clientCertificatePolicy ? clientTLS.clientCA?.name : undefined;
   if (authorities) {
     const data = read(authorities, names.clientAuthorities, 'spec.clientTLS.clientCA');
@@ -58,12 +61,8 @@ export function readReferences(
         `ConfigMap ${places.configuration}/${authorities} of spec.clientTLS.clientCA has no key ca-bundle.pem`,
       );
     }
-    const revocable = subjectsWithRevocationLists(bundle ?? '');
-    if (revocable.length > 0) {
-      ignored.push(
-        `spec.clientTLS.clientCA: the revocation lists of ${revocable.join('; ')} are not downloaded, so revoked client certificates are admitted until they expire; use short-lived certificates`,
-      );
-    }
+    revocation = { plan: planRevocation(bundle ?? ''), bundle: bundle ?? '' };
+    if (revocation.plan.kind === 'unusable') ignored.push(describeUnusable(revocation.plan.uncovered));
     if (bundle === undefined) isBlocked = true;
     else copies.push(copy(owner, names.clientAuthorities, { 'ca-bundle.pem': bundle }));
   }
@@ -77,7 +76,14 @@ export function readReferences(
   }
   const contents = copies.map(({ name, body }) => [name, body.data]);
   const digest = contents.length === 0 ? '' : hash('sha256', JSON.stringify(contents)).slice(0, 16);
-  return { copies, errorPages, digest, missing, ignored, isBlocked };
+  return { copies, errorPages, digest, missing, ignored, revocation, isBlocked };
+}
+
+function describeUnusable(uncovered: readonly ListIssuer[]): string {
+  const authorities = uncovered.map(({ title, otherPlaces }) =>
+    otherPlaces.length === 0 ? title : `${title} (only ${otherPlaces.join(', ')})`,
+  );
+  return `spec.clientTLS.clientCA: revocation lists are not used, so revoked client certificates are admitted until they expire: no certificate of the bundle names a list over http or https of ${authorities.join('; ')}, and HAProxy would refuse all clients of an authority without a list; add a certificate that names it, remove the authority, or use short-lived certificates`;
 }
 
 type Data = Readonly<Record<string, string>>;

@@ -2,15 +2,17 @@ import type { DaemonLog } from '../../base/daemon/log.ts';
 import type { EventObject, EventRecorder } from '../../base/kubernetes/events.ts';
 import { within } from '../../base/kubernetes/limit.ts';
 import { patchStatus } from '../../base/kubernetes/status-patch.ts';
+import type { Prefix } from '../../base/model/address.ts';
 import { isRecord } from '../../base/read/shape.ts';
 import { type Admission, admit, assignDomains } from './admission.ts';
 import { type ApplyParts, applyObject, type Obstacle, pruneObjects } from './apply.ts';
 import { type Authority, AuthorityError } from './authority.ts';
 import { createCertificate, decode, isCurrent, type KeyPair, readKeyPair } from './certificates.ts';
+import type { RevocationLists, RevocationState } from './crl/lists.ts';
 import { makeObjects, type RouterContext } from './desired.ts';
 import { listIgnoredFields } from './ignored-fields.ts';
 import { type IngressController, readIngressController } from './ingress-controller.ts';
-import { finalizer, metricsHostsOf, namesOf, places, podLabel } from './names.ts';
+import { finalizer, listsKey, metricsHostsOf, namesOf, places, podLabel } from './names.ts';
 import type { RouterObject } from './objects.ts';
 import { type References, readReferences } from './references.ts';
 import { isComplete, type Rollout, readRollout } from './rollout.ts';
@@ -30,17 +32,28 @@ export interface OperatorSettings {
   readonly domain: string | undefined;
   /** Whether the operator creates the IngressController `default` if it does not exist. */
   readonly createsDefault: boolean;
+  /** Networks of the cluster, from which no revocation list is downloaded. */
+  readonly forbiddenNetworks: readonly Prefix[];
 }
 
 /** Dependencies of the work on one IngressController. */
 export interface RouterWorkParts extends ApplyParts {
   readonly settings: OperatorSettings;
   readonly authority: Authority;
+  readonly lists: RevocationLists;
   readonly events: EventRecorder;
   readonly log: DaemonLog;
 }
 
+/** What the status says about applied objects. */
+interface Outcome extends Pick<StatusParts, 'obstacle' | 'ignored'> {
+  readonly revocation: RevocationState | undefined;
+}
+
 type Certificates = Pick<RouterContext, 'certificate' | 'metricsCertificate'>;
+
+/** What is reported of an object that is not admitted. */
+const nothingApplied: Outcome = { obstacle: undefined, ignored: [], revocation: undefined };
 
 /** Milliseconds after which an object is reconciled again without an event. */
 const again = { obstacle: 30_000, certificate: 43_200_000, events: 1000 };
@@ -68,7 +81,7 @@ export class RouterWork {
   async run(object: IngressController, raw: unknown): Promise<number | undefined> {
     const { settings, stores } = this.#parts;
     const admission = admit(object, assignDomains(stores.controllers, settings.domain), settings.domain);
-    if (!admission.isAdmitted) return await this.#report(object, raw, admission, { obstacle: undefined, ignored: [] });
+    if (!admission.isAdmitted) return await this.#report(object, raw, admission, nothingApplied);
     if (!object.finalizers.includes(finalizer)) {
       await this.#addFinalizer(object, raw);
       // The watch will deliver the changed object.
@@ -76,10 +89,23 @@ export class RouterWork {
     }
     const references = this.#readReferences(object.meta.name, admission.spec);
     const ignored = [...listIgnoredFields(admission.spec, object), ...references.ignored];
-    const obstacle = await this.#apply(object, admission, references);
-    const next = await this.#report(object, raw, admission, { obstacle, ignored });
-    const later = obstacle === undefined ? again.certificate : again.obstacle;
+    const revocation = this.#readRevocation(object.meta.name, references);
+    const obstacle = await this.#apply(object, admission, references, revocation);
+    const next = await this.#report(object, raw, admission, { obstacle, ignored, revocation });
+    const later = Math.min(obstacle === undefined ? again.certificate : again.obstacle, revocation?.next ?? Infinity);
     return Math.min(next ?? later, later);
+  }
+
+  /** Returns the revocation lists of client certificates, if the router uses them. */
+  #readRevocation(name: string, { revocation: { plan, bundle } }: References): RevocationState | undefined {
+    const { lists, stores } = this.#parts;
+    if (plan.kind !== 'used') {
+      lists.forget(name);
+      return undefined;
+    }
+    const stored = stores.of('configMaps').get(places.routers, namesOf(name).revocationLists);
+    const data = isRecord(stored) && isRecord(stored.data) ? stored.data[listsKey] : undefined;
+    return lists.get(name, plan.issuers, bundle, typeof data === 'string' ? data : '');
   }
 
   async #addFinalizer({ meta, finalizers }: IngressController, raw: unknown): Promise<void> {
@@ -101,27 +127,34 @@ export class RouterWork {
     object: IngressController,
     admission: Extract<Admission, { readonly isAdmitted: true }>,
     references: References,
+    revocation: RevocationState | undefined,
   ): Promise<Obstacle | undefined> {
     const { name } = object.meta;
     const certificates = await this.#findCertificates(name, admission.domain);
     if ('reason' in certificates) return certificates;
-    const wanted = this.#list(object, admission, references, certificates);
+    const wanted = this.#list(object, admission, { references, revocationLists: revocation?.pem, ...certificates });
+    // New pods would refuse clients whose list arrives in a moment.
+    const isBlocked = references.isBlocked || revocation?.isSettled === false;
     let obstacle: Obstacle | undefined;
     for (const one of wanted) {
       const isWorkload = one.of === 'deployments' || one.of === 'daemonSets';
-      if (isWorkload && references.isBlocked) continue;
+      if (isWorkload && isBlocked) continue;
       obstacle ??= await applyObject(one, name, this.#parts);
     }
     if (obstacle === undefined) await pruneObjects(name, wanted, this.#parts);
-    if (obstacle !== undefined || references.missing.length === 0) return obstacle;
-    return { reason: 'ObjectMissing', message: references.missing.join('; ') };
+    if (obstacle !== undefined) return obstacle;
+    if (references.missing.length > 0) return { reason: 'ObjectMissing', message: references.missing.join('; ') };
+    if (revocation?.isSettled !== false) return undefined;
+    return {
+      reason: 'RevocationListPending',
+      message: `waiting for the first download: ${revocation.missing.join('; ')}`,
+    };
   }
 
   #list(
     object: IngressController,
     admission: Extract<Admission, { readonly isAdmitted: true }>,
-    references: References,
-    certificates: Certificates,
+    found: Pick<RouterContext, 'references' | 'revocationLists'> & Certificates,
   ): readonly RouterObject[] {
     const { stores, settings } = this.#parts;
     const names = namesOf(object.meta.name);
@@ -132,8 +165,7 @@ export class RouterWork {
       image: settings.image,
       ipMode: settings.ipMode,
       hasOneNode: stores.of('nodes').in('').length === 1,
-      references,
-      ...certificates,
+      ...found,
       stats: stores.of('secrets').get(places.routers, names.stats),
       hasMetricsNodePort: nodePort === undefined || ports.some((port) => port.name === 'metrics'),
     });
@@ -165,7 +197,7 @@ export class RouterWork {
     object: IngressController,
     raw: unknown,
     admission: Admission,
-    { obstacle, ignored }: Pick<StatusParts, 'obstacle' | 'ignored'>,
+    { obstacle, ignored, revocation }: Outcome,
   ): Promise<number | undefined> {
     const { api, leadership, signal, stores } = this.#parts;
     const { name } = object.meta;
@@ -182,6 +214,8 @@ export class RouterWork {
       failure: await this.#findFailure(service),
       obstacle,
       ignored,
+      // Until then, pods of an earlier template still admit clients.
+      revocation: revocation?.isSettled === true ? revocation : undefined,
       tlsProfile: admission.isAdmitted
         ? serveTlsProfile(chooseTlsProfile(admission.spec.tlsSecurityProfile))
         : undefined,

@@ -15,6 +15,7 @@ import { podLabel } from '../names.ts';
 import { isComplete, type Rollout } from '../rollout.ts';
 import type { TlsProfile } from '../tls-profile.ts';
 import { describePublishing, type PublishingParts } from './publishing-conditions.ts';
+import { describeRevocation, type RevocationReport } from './revocation-condition.ts';
 import { summarize } from './summary-conditions.ts';
 import { describeWorkload } from './workload-conditions.ts';
 
@@ -29,6 +30,8 @@ export interface StatusParts {
   /** The obstacle to the desired state, with a reason. */
   readonly obstacle: { readonly reason: string; readonly message: string } | undefined;
   readonly ignored: readonly string[];
+  /** Revocation lists of client certificates, if the router uses them. */
+  readonly revocation: RevocationReport | undefined;
   /** The profile of the newest template. */
   readonly tlsProfile: TlsProfile | undefined;
   /** The default certificate, PEM. */
@@ -56,6 +59,7 @@ const ownTypes = new Set([
   'EvaluationConditionsDetected',
   'ConfigurationApplied',
   'FieldsIgnored',
+  'RevocationListsValid',
 ]);
 
 /** The result: a status to write. */
@@ -86,7 +90,7 @@ export function planStatus(object: IngressController, parts: StatusParts, date =
 }
 
 function describe({ meta }: IngressController, parts: StatusParts): readonly ConditionDraft[] {
-  const { admission, rollout, pods, obstacle, ignored, service, failure, certificate } = parts;
+  const { admission, rollout, pods, obstacle, ignored, revocation, service, failure, certificate } = parts;
   const admitted: ConditionDraft = admission.isAdmitted
     ? { type: 'Admitted', status: 'True', reason: 'Valid', message: '' }
     : { type: 'Admitted', status: 'False', reason: 'Invalid', message: admission.message };
@@ -97,11 +101,12 @@ function describe({ meta }: IngressController, parts: StatusParts): readonly Con
           : { type: 'ConfigurationApplied', status: 'False', ...obstacle },
       ]
     : [];
+  const lists = revocation === undefined ? [] : [describeRevocation(revocation)];
   const fields: readonly ConditionDraft[] =
     ignored.length === 0
       ? []
       : [{ type: 'FieldsIgnored', status: 'True', reason: 'NoEffect', message: ignored.join('; ') }];
-  if (rollout === undefined) return [admitted, ...applied, ...fields];
+  if (rollout === undefined) return [admitted, ...applied, ...lists, ...fields];
   return [
     admitted,
     ...describeWorkload(rollout, pods),
@@ -114,6 +119,7 @@ function describe({ meta }: IngressController, parts: StatusParts): readonly Con
       message: 'No evaluation condition is detected.',
     },
     ...applied,
+    ...lists,
     ...fields,
   ];
 }

@@ -28,6 +28,7 @@ const expectations: Readonly<Record<'Available' | 'Progressing' | 'Degraded', re
   Degraded: [
     { type: 'Admitted', status: 'True' },
     { type: 'ConfigurationApplied', status: 'True' },
+    { type: 'RevocationListsValid', status: 'True' },
     { type: 'DeploymentAvailable', status: 'True', grace: 30 * second },
     { type: 'DeploymentReplicasMinAvailable', status: 'True', grace: 60 * second },
     { type: 'DeploymentReplicasAllAvailable', status: 'True', grace: 3600 * second },

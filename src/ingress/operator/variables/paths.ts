@@ -5,5 +5,6 @@ export const mountPaths = {
   stats: '/var/lib/haproxy/conf/metrics-auth',
   metricsCertificate: '/etc/pki/tls/metrics-certs',
   clientAuthorities: '/etc/pki/tls/client-ca',
+  revocationLists: '/etc/pki/tls/client-ca-crl',
   errorPages: '/var/lib/haproxy/conf/error_code_pages',
 } as const;

@@ -1,6 +1,6 @@
 import { parseGoBool, quoteGo } from '../go-text.ts';
 import { writeSelector } from '../label-selector.ts';
-import { annotations, places } from '../names.ts';
+import { annotations, listsKey, places } from '../names.ts';
 import type { IngressControllerSpec } from '../spec.ts';
 import { portsOf, type Strategy, usesProxyProtocol } from '../strategy.ts';
 import { chooseTlsProfile, metricsTls, serveTlsProfile, writeTlsVariables } from '../tls-profile.ts';
@@ -22,6 +22,8 @@ export interface VariableParts {
   readonly ipMode: IpMode;
   /** The error pages that exist, by HTTP status. Undefined: the ConfigMap does not exist yet. */
   readonly errorPages: readonly ('404' | '503')[] | undefined;
+  /** Whether the authorities of client certificates have revocation lists. */
+  readonly hasRevocationLists: boolean;
 }
 
 /**
@@ -56,7 +58,7 @@ export function writeVariables(parts: VariableParts): Variables {
     ...(spec.namespaceSelector !== undefined && { NAMESPACE_LABELS: writeSelector(spec.namespaceSelector) }),
     ...(spec.routeSelector !== undefined && { ROUTE_LABELS: writeSelector(spec.routeSelector) }),
     ...writeTlsVariables(serveTlsProfile(chooseTlsProfile(spec.tlsSecurityProfile))),
-    ...writeClientTls(spec.clientTLS),
+    ...writeClientTls(spec.clientTLS, parts.hasRevocationLists),
     ...writeAdmission(spec.routeAdmission),
     ...writeLoggingVariables(spec.logging),
     ...writeHeaderVariables(spec.httpHeaders),
@@ -68,13 +70,14 @@ export function writeVariables(parts: VariableParts): Variables {
   };
 }
 
-function writeClientTls(clientTls: IngressControllerSpec['clientTLS']): Variables {
+function writeClientTls(clientTls: IngressControllerSpec['clientTLS'], hasRevocationLists: boolean): Variables {
   const { clientCertificatePolicy: policy, clientCA, allowedSubjectPatterns: patterns = [] } = clientTls ?? {};
   if (!policy) return {};
   return {
     ROUTER_MUTUAL_TLS_AUTH: policy.toLowerCase(),
     ...(clientCA?.name && {
       ROUTER_MUTUAL_TLS_AUTH_CA: `${mountPaths.clientAuthorities}/ca-bundle.pem`,
+      ...(hasRevocationLists && { ROUTER_MUTUAL_TLS_AUTH_CRL: `${mountPaths.revocationLists}/${listsKey}` }),
       ...(patterns.length > 0 && { ROUTER_MUTUAL_TLS_AUTH_FILTER: `(?:${patterns.join('|')})` }),
     }),
   };

@@ -67,6 +67,7 @@ export function variablesOf(spec: object, words: SampleWords = {}, ipMode: IpMod
     domain,
     ipMode,
     errorPages: undefined,
+    hasRevocationLists: false,
   });
 }
 
@@ -76,6 +77,7 @@ export const noReferences: References = {
   digest: '',
   missing: [],
   ignored: [],
+  revocation: { plan: { kind: 'none' }, bundle: '' },
   isBlocked: false,
 };
 
@@ -95,6 +97,7 @@ export function objectsOf(
     ipMode: 'v4',
     hasOneNode: false,
     references: noReferences,
+    revocationLists: undefined,
     certificate,
     metricsCertificate,
     stats: undefined,

@@ -45,6 +45,7 @@ function plan(parts: Partial<StatusParts>, spec: object = {}, status: object = {
       failure: undefined,
       obstacle: undefined,
       ignored: [],
+      revocation: undefined,
       tlsProfile: serveTlsProfile(chooseTlsProfile(undefined)),
       certificate: undefined,
       areSelectorsApplied: true,
