@@ -11,6 +11,8 @@ export interface RevocationListParts {
   readonly signal: AbortSignal;
   /** Called after every download. */
   readonly onChange: () => void;
+  /** Milliseconds since 1970. Default: the system's clock. */
+  readonly now?: () => number;
 }
 
 /** The lists of the authorities of one router. */
@@ -27,8 +29,8 @@ export interface RevocationState {
   readonly next: number;
 }
 
-/** Milliseconds. */
-const times = { longest: 12 * 3_600_000, shortest: 60_000, retry: 300_000 } as const;
+/** Milliseconds. A list that is valid for seconds must be renewed in time, too. */
+const times = { longest: 12 * 3_600_000, shortest: 5000, retry: 300_000 } as const;
 
 /** Maximum characters of all lists in PEM: a ConfigMap holds 1 MiB. */
 const largestFile = 900 * 1024;
@@ -62,8 +64,11 @@ export class RevocationLists {
   /** Keys of entries by router. */
   readonly #uses = new Map<string, ReadonlySet<string>>();
 
+  readonly #now: () => number;
+
   constructor(parts: RevocationListParts) {
     this.#parts = parts;
+    this.#now = parts.now ?? Date.now;
   }
 
   /**
@@ -75,7 +80,7 @@ export class RevocationLists {
    */
   get(owner: string, issuers: readonly ListIssuer[], bundle: string, stored: string): RevocationState {
     this.#use(owner, new Set(issuers.map(keyOf)));
-    const now = Date.now();
+    const now = this.#now();
     const [texts, missing, stale]: [string[], string[], string[]] = [[], [], []];
     let [isSettled, next, length] = [true, times.longest, 0];
     for (const issuer of issuers) {
@@ -126,7 +131,7 @@ export class RevocationLists {
     const key = keyOf(issuer);
     const found = this.#entries.get(key);
     if (found !== undefined) return found;
-    const list = findStored(stored, issuer);
+    const list = findStored(stored, issuer, this.#now());
     const entry = { list, problem: undefined, isSettled: list !== undefined, isRunning: false, due: 0 };
     this.#entries.set(key, entry);
     return entry;
@@ -141,14 +146,14 @@ export class RevocationLists {
     for (const url of issuer.urls) {
       try {
         const body = await download(url, bundle, settings, signal);
-        list = checkList(readDownload(body), issuer);
+        list = checkList(readDownload(body), issuer, this.#now());
         break;
       } catch (error) {
         problems.push(`${showPlace(url)}: ${error instanceof Error ? error.message : String(error)}`);
       }
       if (signal.aborted) return;
     }
-    const [now, jitter] = [Date.now(), 0.9 + 0.2 * Math.random()];
+    const [now, jitter] = [this.#now(), 0.9 + 0.2 * Math.random()];
     const isNew = list !== undefined && list.thisUpdate > (entry.list?.thisUpdate ?? 0);
     // Someone on the way may replay an older list, in which a certificate is not revoked yet.
     if (isNew) entry.list = list;
@@ -174,10 +179,10 @@ function keyOf({ id, urls }: ListIssuer): string {
 }
 
 /** Returns the list of an authority in a file that a controller wrote. It is checked again: others may write it. */
-function findStored(stored: string, issuer: ListIssuer): ValidList | undefined {
+function findStored(stored: string, issuer: ListIssuer, now: number): ValidList | undefined {
   for (const list of readStored(stored)) {
     try {
-      return checkList(list, issuer);
+      return checkList(list, issuer, now);
     } catch {
       // It is of another authority, maybe with the same name, or is downloaded again.
     }
