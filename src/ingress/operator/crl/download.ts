@@ -1,6 +1,7 @@
 import { lookup } from 'node:dns/promises';
 import { type IncomingMessage, request as requestPlain } from 'node:http';
 import { request as requestSecure } from 'node:https';
+import { isIP } from 'node:net';
 import { rootCertificates } from 'node:tls';
 import { within } from '../../../base/kubernetes/limit.ts';
 import { type Address, containsAddress, formatPrefix, type Prefix, parseAddress } from '../../../base/model/address.ts';
@@ -60,8 +61,7 @@ export async function download(
 async function findAddresses(target: URL, settings: DownloadSettings): Promise<readonly Address[]> {
   const { forbidden, resolve = resolveName } = settings;
   const host = hostOf(target);
-  const literal = parseAddress(host);
-  const texts = literal === undefined ? await resolve(host) : [literal.text];
+  const texts = isIP(host) === 0 ? await resolve(host) : [host];
   const addresses = texts.map((text) => {
     const address = parseAddress(text);
     if (address === undefined) throw new Error(`the address ${text} is not supported`);
@@ -110,7 +110,7 @@ function isUnreachable(error: unknown): boolean {
 
 function get(target: URL, address: Address, authorities: string, signal: AbortSignal): Promise<Buffer> {
   const isSecure = target.protocol === 'https:';
-  const isLiteral = parseAddress(hostOf(target)) !== undefined;
+  const isLiteral = isIP(hostOf(target)) !== 0;
   const options = {
     host: address.text,
     port: target.port === '' ? (isSecure ? 443 : 80) : Number(target.port),
