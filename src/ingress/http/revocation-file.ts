@@ -19,7 +19,8 @@ export class RevocationFile {
   /** Throws an Error if the file cannot be read or has no lists. */
   constructor(path: string) {
     this.#path = path;
-    this.#text = readLists(path);
+    this.#text = readFileSync(path, 'utf8');
+    checkLists(this.#text);
   }
 
   /** The lists in PEM. */
@@ -35,11 +36,12 @@ export class RevocationFile {
   start(onChange: () => void, report: (problem: string | undefined) => void): void {
     const read = (): void => {
       try {
-        const text = readLists(this.#path);
+        const text = readFileSync(this.#path, 'utf8');
+        const isOther = text !== this.#text;
+        if (isOther) checkLists(text);
         report(undefined);
-        if (text === this.#text) return;
         this.#text = text;
-        onChange();
+        if (isOther) onChange();
       } catch (error) {
         report(`Cannot use the revocation lists in ${this.#path}, keeping the last ones: ${(error as Error).message}`);
       }
@@ -54,10 +56,8 @@ export class RevocationFile {
   }
 }
 
-function readLists(path: string): string {
-  const text = readFileSync(path, 'utf8');
+function checkLists(text: string): void {
   if (readRevocationLists(text).length === 0) throw new Error('the file has no block X509 CRL');
-  return text;
 }
 
 /** Opens the file that `--mutual-tls-auth-crl` names. */

@@ -94,7 +94,7 @@ export class OperatorLab {
   }
 
   /** Starts the compiled controller. */
-  start(args: readonly string[] = []): Program {
+  start(args: readonly string[] = [], environment: Readonly<Record<string, string>> = {}): Program {
     const options = {
       image: 'registry.example/egress-router:1',
       kubeconfig: this.#kubeconfig,
@@ -104,7 +104,8 @@ export class OperatorLab {
       'listen-port': '0',
     };
     const flags = Object.entries(options).flatMap(([key, value]) => [`--${key}`, value]);
-    this.program = new Program(executable('egress-router-controller'), [...flags, '--ingress-controllers', ...args]);
+    const words = [...flags, '--ingress-controllers', ...args];
+    this.program = new Program(executable('egress-router-controller'), words, environment);
     return this.program;
   }
 

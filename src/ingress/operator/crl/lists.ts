@@ -3,6 +3,7 @@ import { type RevocationList, readRevocationLists, writeRevocationList } from '.
 import { checkList, formatTime, readDownload, type ValidList } from './check.ts';
 import { type DownloadSettings, download } from './download.ts';
 import { type ListIssuer, maxUrls, showPlace } from './issuers.ts';
+import { placeholder } from './placeholder.ts';
 
 /** Dependencies of {@link RevocationLists}. */
 export interface RevocationListParts {
@@ -34,15 +35,6 @@ const times = { longest: 12 * 3_600_000, shortest: 5000, retry: 300_000 } as con
 
 /** Maximum characters of all lists in PEM: a ConfigMap holds 1 MiB. */
 const largestFile = 900 * 1024;
-
-/** A list of no authority, which expired in 2020: `openssl ca -gencrl` with a key that was deleted. */
-const placeholder = `-----BEGIN X509 CRL-----
-MIGXMEswBQYDK2VwMCQxIjAgBgNVBAMMGWVncmVzcy1yb3V0ZXIgcGxhY2Vob2xk
-ZXIXDTIwMDEwMTAwMDAwMFoXDTIwMDEwMjAwMDAwMFowBQYDK2VwA0EA6yjW0Hlz
-PkoJW5TJk3xPZ3TshWuJnxKEA5fUqW4iwsA14Fmb9U9meiDX0lIQ6Dx3E4Tb98d5
-gHsz+B4ZH+lBCQ==
------END X509 CRL-----
-`;
 
 interface Entry {
   list: ValidList | undefined;
