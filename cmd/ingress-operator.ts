@@ -6,6 +6,7 @@ import { type CompanionParts, type OpenCompanion, StartRefusal } from '../src/eg
 import type { ControllerOptions } from '../src/egress/controller/options.ts';
 import { isOpenShift, openShiftRefusal } from '../src/ingress/operator/openshift.ts';
 import { IngressOperator } from '../src/ingress/operator/operator.ts';
+import type { OperatorSettings } from '../src/ingress/operator/router-work.ts';
 import type { IpMode } from '../src/ingress/operator/variables/model.ts';
 
 /** Interval between questions to an API server that does not answer, in milliseconds. */
@@ -17,8 +18,8 @@ export function openIngressOperator(
   clusterNetworks: readonly Prefix[],
 ): OpenCompanion | undefined {
   if (settings === undefined) return undefined;
-  const apiServer = parseAddress(process.env.KUBERNETES_SERVICE_HOST ?? '');
-  const forbiddenNetworks = [...clusterNetworks, ...(apiServer === undefined ? [] : [hostPrefix(apiServer)])];
+  const { domain, createsDefault, listNetworks } = settings;
+  const downloads = restrictDownloads(clusterNetworks, listNetworks);
   return async (parts) => {
     if (await asksUntilKnown(parts)) throw new StartRefusal(openShiftRefusal);
     const { api, image, leadership, log } = parts;
@@ -26,7 +27,7 @@ export function openIngressOperator(
       api,
       leadership,
       log,
-      settings: { image, ipMode: chooseIpMode(clusterNetworks), forbiddenNetworks, ...settings },
+      settings: { image, ipMode: chooseIpMode(clusterNetworks), domain, createsDefault, downloads },
     });
   };
 }
@@ -47,4 +48,14 @@ function chooseIpMode(networks: readonly Prefix[]): IpMode {
   const families = new Set(networks.map(({ address }) => address.family));
   if (!families.has(6)) return 'v4';
   return families.has(4) ? 'v4v6' : 'v6';
+}
+
+/** The API server is never asked for a revocation list, and others in the cluster only if an option names them. */
+function restrictDownloads(
+  clusterNetworks: readonly Prefix[],
+  allowed: readonly Prefix[] | undefined,
+): OperatorSettings['downloads'] {
+  const address = parseAddress(process.env.KUBERNETES_SERVICE_HOST ?? '');
+  const apiServer = address === undefined ? [] : [hostPrefix(address)];
+  return allowed === undefined ? { forbidden: [...clusterNetworks, ...apiServer] } : { forbidden: apiServer, allowed };
 }

@@ -5,10 +5,10 @@ import { join } from 'node:path';
 
 /** How openssl makes a key: words of `req -newkey`. */
 export const opensslKeys = {
-  p256: ['ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1'],
-  p384: ['ec', '-pkeyopt', 'ec_paramgen_curve:secp384r1'],
-  rsa: ['rsa:2048'],
-  ed25519: ['ed25519'],
+  p256: 'ec -pkeyopt ec_paramgen_curve:prime256v1',
+  p384: 'ec -pkeyopt ec_paramgen_curve:secp384r1',
+  rsa: 'rsa:2048',
+  ed25519: 'ed25519',
 } as const;
 
 /** What a revocation list says. */
@@ -31,10 +31,8 @@ export class OpensslAuthority {
     writeFileSync(join(this.#folder, 'index.txt'), '');
     const added = ['basicConstraints=critical,CA:TRUE', ...extensions].flatMap((line) => ['-addext', line]);
     writeFileSync(join(this.#folder, 'empty.cnf'), '[req]\ndistinguished_name=dn\n[dn]\n');
-    this.#run(
-      ...['req', '-config', 'empty.cnf', '-x509', '-newkey', ...opensslKeys[key], '-nodes', '-days', '2'],
-      ...['-keyout', 'ca.key', '-out', 'ca.crt', '-subj', `/CN=${name}`, ...added],
-    );
+    const request = `req -config empty.cnf -x509 -newkey ${opensslKeys[key]} -nodes -days 2 -keyout ca.key -out ca.crt`;
+    this.#run(request, '-subj', `/CN=${name}`, ...added);
   }
 
   get certificate(): string {
@@ -44,21 +42,17 @@ export class OpensslAuthority {
   /** Issues the certificate of a client, or of an authority with these extensions. */
   issue(name: string, extensions: readonly string[] = []): { readonly cert: string; readonly key: string } {
     writeFileSync(join(this.#folder, 'ext.cnf'), extensions.join('\n'));
-    this.#run(
-      ...['req', '-config', 'empty.cnf', '-newkey', ...opensslKeys.p256, '-nodes', '-keyout', `${name}.key`],
-      ...['-out', 'request.csr', '-subj', `/CN=${name}`],
-    );
-    this.#run(
-      ...['x509', '-req', '-in', 'request.csr', '-CA', 'ca.crt', '-CAkey', 'ca.key', '-CAcreateserial', '-days', '2'],
-      ...['-extfile', 'ext.cnf', '-out', `${name}.crt`],
-    );
+    const request = `req -config empty.cnf -newkey ${opensslKeys.p256} -nodes -keyout ${name}.key -out request.csr`;
+    this.#run(request, '-subj', `/CN=${name}`);
+    const sign = 'x509 -req -in request.csr -CA ca.crt -CAkey ca.key -CAcreateserial -days 2 -extfile ext.cnf';
+    this.#run(sign, '-out', `${name}.crt`);
     const read = (file: string): string => readFileSync(join(this.#folder, file), 'utf8');
     return { cert: read(`${name}.crt`), key: read(`${name}.key`) };
   }
 
   revoke(name: string): void {
     this.#configure({});
-    this.#run(...'ca -config ca.cnf -keyfile ca.key -cert ca.crt -revoke'.split(' '), `${name}.crt`);
+    this.#run('ca -config ca.cnf -keyfile ca.key -cert ca.crt -revoke', `${name}.crt`);
   }
 
   /** Signs a revocation list, PEM. */
@@ -71,10 +65,8 @@ export class OpensslAuthority {
         .replace(/\.\d+Z$/, 'Z')
         .replaceAll(/[-:T]/g, '');
     const file = `list-${++this.#count}`;
-    this.#run(
-      ...'ca -config ca.cnf -gencrl -keyfile ca.key -cert ca.crt'.split(' '),
-      ...['-crl_lastupdate', time(from), '-crl_nextupdate', time(until), '-out', file],
-    );
+    const limits = `-crl_lastupdate ${time(from)} -crl_nextupdate ${time(until)}`;
+    this.#run(`ca -config ca.cnf -gencrl -keyfile ca.key -cert ca.crt ${limits} -out ${file}`);
     return readFileSync(join(this.#folder, file), 'utf8');
   }
 
@@ -89,8 +81,12 @@ export class OpensslAuthority {
     if (extensions.length > 0) appendFileSync(file, `[e]\n${extensions.join('\n')}\n`);
   }
 
-  #run(...words: readonly string[]): void {
-    execFileSync('/usr/bin/openssl', words, { cwd: this.#folder, stdio: ['ignore', 'ignore', 'pipe'] });
+  /** @param words arguments without spaces */
+  #run(words: string, ...more: readonly string[]): void {
+    execFileSync('/usr/bin/openssl', [...words.split(' '), ...more], {
+      cwd: this.#folder,
+      stdio: ['ignore', 'ignore', 'pipe'],
+    });
   }
 }
 

@@ -71,6 +71,11 @@ export const optionTable = defineOptions({
     help: 'do not create the IngressController "default" with the domain of --ingress-domain',
     variable: 'DISABLE_DEFAULT_INGRESS_CONTROLLER',
   },
+  'client-crl-networks': {
+    value: 'CIDR,...',
+    help: 'networks with servers of revocation lists of client certificates; default any outside --cluster-networks',
+    variable: 'CLIENT_CRL_NETWORKS',
+  },
   kubeconfig: {
     value: 'FILE',
     help: "kubeconfig file; default the pod's service account",

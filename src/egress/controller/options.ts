@@ -22,6 +22,8 @@ export interface ControllerOptions {
     readonly domain: string | undefined;
     /** Whether the IngressController `default` is created if it does not exist. */
     readonly createsDefault: boolean;
+    /** Networks that revocation lists are downloaded from. Absent: any outside the cluster. */
+    readonly listNetworks?: readonly Prefix[];
   };
   /** The pod that this process runs in. */
   readonly podName?: string;
@@ -39,6 +41,8 @@ export interface ControllerOptions {
 }
 
 const backends: readonly RuleBackendChoice[] = ['auto', 'iptables', 'nftables'];
+
+const networksCure = 'must be networks separated by commas, for example "10.128.0.0/14"';
 
 /**
  * Reads flags and, for those not given, environment variables. Returns undefined for --help. Throws an OptionsError
@@ -64,10 +68,15 @@ export function parseOptions(args: readonly string[], environment: Environment):
     'must be a port, or 0 to disable it',
   );
   const address = reader.read('listen-address', (text) => parseAddress(text)?.text, 'must be an address of this host');
+  const listNetworks = reader.read('client-crl-networks', parseNetworks, networksCure);
   const options: ControllerOptions = {
     objects: { ...readObjectSettings(reader), ...(image !== undefined && { image }) },
     ...(reader.isSet('ingress-controllers') && {
-      ingressControllers: { domain, createsDefault: !reader.isSet('disable-default-ingress-controller') },
+      ingressControllers: {
+        domain,
+        createsDefault: !reader.isSet('disable-default-ingress-controller'),
+        ...(listNetworks !== undefined && { listNetworks }),
+      },
     }),
     ...(podName !== undefined && { podName }),
     ...(kubeconfig !== undefined && { kubeconfig }),
@@ -89,12 +98,7 @@ function readObjectSettings(reader: OptionReader<OptionName>): Omit<ObjectSettin
   const time = reader.read('node-failure-time', parseWholeSeconds, `${durationCure}, in whole seconds`);
   const level = reader.read('router-log-level', oneOf<LogLevel>(logLevels), `must be one of ${logLevels.join(', ')}`);
   return {
-    clusterNetworks:
-      reader.read(
-        'cluster-networks',
-        parseNetworks,
-        'must be networks separated by commas, for example "10.128.0.0/14"',
-      ) ?? [],
+    clusterNetworks: reader.read('cluster-networks', parseNetworks, networksCure) ?? [],
     ruleBackend: reader.read('rule-backend', oneOf(backends), `must be one of ${backends.join(', ')}`) ?? 'auto',
     log: { ...defaultLog, level: level ?? defaultLog.level },
     allowedNames: reader.read('allow-names', parseSuffixes, suffixesCure) ?? [],

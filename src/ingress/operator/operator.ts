@@ -66,8 +66,8 @@ export class IngressOperator {
         ),
     );
     this.#apply = { api, stores: this.#stores, leadership, signal };
-    const { forbiddenNetworks: forbidden } = settings;
-    this.#lists = new RevocationLists({ settings: { forbidden }, log, signal, onChange: () => this.review() });
+    const { downloads } = settings;
+    this.#lists = new RevocationLists({ settings: downloads, log, signal, onChange: () => this.review() });
     this.#work = new RouterWork({
       ...this.#apply,
       settings,

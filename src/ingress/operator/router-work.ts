@@ -2,12 +2,12 @@ import type { DaemonLog } from '../../base/daemon/log.ts';
 import type { EventObject, EventRecorder } from '../../base/kubernetes/events.ts';
 import { within } from '../../base/kubernetes/limit.ts';
 import { patchStatus } from '../../base/kubernetes/status-patch.ts';
-import type { Prefix } from '../../base/model/address.ts';
 import { isRecord } from '../../base/read/shape.ts';
 import { type Admission, admit, assignDomains } from './admission.ts';
 import { type ApplyParts, applyObject, type Obstacle, pruneObjects } from './apply.ts';
 import { type Authority, AuthorityError } from './authority.ts';
 import { createCertificate, decode, isCurrent, type KeyPair, readKeyPair } from './certificates.ts';
+import type { DownloadSettings } from './crl/download.ts';
 import type { RevocationLists, RevocationState } from './crl/lists.ts';
 import { makeObjects, type RouterContext } from './desired.ts';
 import { listIgnoredFields } from './ignored-fields.ts';
@@ -32,8 +32,8 @@ export interface OperatorSettings {
   readonly domain: string | undefined;
   /** Whether the operator creates the IngressController `default` if it does not exist. */
   readonly createsDefault: boolean;
-  /** Networks of the cluster, from which no revocation list is downloaded. */
-  readonly forbiddenNetworks: readonly Prefix[];
+  /** Where revocation lists may be downloaded from. */
+  readonly downloads: DownloadSettings;
 }
 
 /** Dependencies of the work on one IngressController. */

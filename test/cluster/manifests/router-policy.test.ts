@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'mocha';
 import { places } from '../../../src/ingress/operator/names.ts';
-import { bodyOf, objectsOf } from '../../unit/ingress/operator/samples.ts';
+import { bodyOf, objectsOf, withLists } from '../../unit/ingress/operator/samples.ts';
 import { toCel } from './admission.ts';
 import { countRefusals } from './policy.ts';
 import { render } from './rendered.ts';
@@ -84,7 +84,7 @@ describe('admission policies for routers of IngressControllers', () => {
       )
       .reduce<number>((sum, one) => sum + (one ?? 0), 0);
   const makeRouter = (spec: object, kind: 'deployments' | 'daemonSets'): Any =>
-    structuredClone(bodyOf(objectsOf(spec), kind, 'router-default'));
+    structuredClone(bodyOf(objectsOf(spec, {}, withLists), kind, 'router-default'));
 
   for (const [what, spec, kind] of routers) {
     it(`let the controller create and change ${what}`, () => {

@@ -14,6 +14,8 @@ export type Resolve = (host: string) => Promise<readonly string[]>;
 export interface DownloadSettings {
   /** Networks of the cluster, which certificates must not direct requests into. */
   readonly forbidden: readonly Prefix[];
+  /** The only networks to connect to, without addresses of the node. Absent: any. */
+  readonly allowed?: readonly Prefix[];
   /** Milliseconds that one download may take. */
   readonly timeout?: number;
   readonly resolve?: Resolve;
@@ -59,13 +61,13 @@ export async function download(
 
 /** Returns checked addresses. If one of several is refused, none is used: the name is not the one of a public server. */
 async function findAddresses(target: URL, settings: DownloadSettings): Promise<readonly Address[]> {
-  const { forbidden, resolve = resolveName } = settings;
+  const { forbidden, allowed, resolve = resolveName } = settings;
   const host = hostOf(target);
   const texts = isIP(host) === 0 ? await resolve(host) : [host];
   const addresses = texts.map((text) => {
     const address = parseAddress(text);
     if (address === undefined) throw new Error(`the address ${text} is not supported`);
-    const reason = refuseInside(address) ?? refuseForbidden(address, forbidden);
+    const reason = refuseInside(address) ?? refuseNetwork(address, forbidden, allowed);
     if (reason !== undefined) throw new Error(`the address ${address.text} ${reason}`);
     return address;
   });
@@ -78,9 +80,15 @@ function hostOf({ hostname }: URL): string {
   return hostname.replace(/^\[(.*)\]$/, '$1');
 }
 
-function refuseForbidden(address: Address, forbidden: readonly Prefix[]): string | undefined {
+function refuseNetwork(
+  address: Address,
+  forbidden: readonly Prefix[],
+  allowed: readonly Prefix[] | undefined,
+): string | undefined {
   const network = forbidden.find((prefix) => containsAddress(prefix, address));
-  return network && `is in the cluster's network ${formatPrefix(network)}`;
+  if (network !== undefined) return `is in the cluster's network ${formatPrefix(network)}`;
+  const isAllowed = allowed === undefined || allowed.some((prefix) => containsAddress(prefix, address));
+  return isAllowed ? undefined : 'is outside --client-crl-networks';
 }
 
 async function resolveName(host: string): Promise<readonly string[]> {

@@ -31,13 +31,17 @@ export interface RevocationState {
 }
 
 /** Milliseconds. A list that is valid for seconds must be renewed in time, too. */
-const times = { longest: 12 * 3_600_000, shortest: 5000, retry: 300_000 } as const;
+const times = { longest: 12 * 3_600_000, shortest: 1000, retry: 300_000 } as const;
 
 /** Maximum characters of all lists in PEM: a ConfigMap holds 1 MiB. */
 const largestFile = 900 * 1024;
 
 interface Entry {
   list: ValidList | undefined;
+  /** `thisUpdate` of the newest list so far, or 0. */
+  newest: number;
+  /** When the last valid list expired. */
+  expired: number | undefined;
   /** Why the last download failed. */
   problem: string | undefined;
   isSettled: boolean;
@@ -79,9 +83,7 @@ export class RevocationLists {
       const entry = this.#find(issuer, stored);
       if (entry.due <= now && !entry.isRunning) void this.#renew(issuer, bundle, entry);
       if (entry.list !== undefined && entry.list.nextUpdate <= now) {
-        entry.problem = [`the list expired at ${formatTime(entry.list.nextUpdate)}`, ...listOf(entry.problem)].join(
-          '; ',
-        );
+        entry.expired = entry.list.nextUpdate;
         entry.list = undefined;
       }
       if (!entry.isSettled) isSettled = false;
@@ -89,7 +91,7 @@ export class RevocationLists {
       const { list, problem } = entry;
       const text = list && writeRevocationList(list);
       if (list === undefined || text === undefined) {
-        missing.push(`${issuer.title}: ${problem ?? 'the list is not downloaded yet'}`);
+        missing.push(`${issuer.title}: ${describeMissing(entry)}`);
       } else if (length + text.length > largestFile) {
         missing.push(`${issuer.title}: all lists together are larger than ${largestFile / 1024} KiB`);
       } else {
@@ -124,7 +126,16 @@ export class RevocationLists {
     const found = this.#entries.get(key);
     if (found !== undefined) return found;
     const list = findStored(stored, issuer, this.#now());
-    const entry = { list, problem: undefined, isSettled: list !== undefined, isRunning: false, due: 0 };
+    const newest = list?.thisUpdate ?? 0;
+    const entry: Entry = {
+      list,
+      newest,
+      expired: undefined,
+      problem: undefined,
+      isSettled: list !== undefined,
+      isRunning: false,
+      due: 0,
+    };
     this.#entries.set(key, entry);
     return entry;
   }
@@ -146,11 +157,16 @@ export class RevocationLists {
       if (signal.aborted) return;
     }
     const [now, jitter] = [this.#now(), 0.9 + 0.2 * Math.random()];
-    const isNew = list !== undefined && list.thisUpdate > (entry.list?.thisUpdate ?? 0);
     // Someone on the way may replay an older list, in which a certificate is not revoked yet.
-    if (isNew) entry.list = list;
+    if (list !== undefined && list.thisUpdate < entry.newest) {
+      problems.push(`the list is older than the one of ${formatTime(entry.newest)}`);
+      list = undefined;
+    }
+    const isNew = list !== undefined && list.thisUpdate > entry.newest;
+    entry.list = list ?? entry.list;
+    entry.newest = entry.list?.thisUpdate ?? entry.newest;
     entry.problem = list === undefined ? problems.join('; ') : undefined;
-    entry.due = now + jitter * (list === undefined ? times.retry : waitFor(entry.list ?? list, now));
+    entry.due = now + jitter * (list === undefined ? times.retry : waitFor(list, now));
     entry.isSettled = true;
     entry.isRunning = false;
     const context = { authority: issuer.title };
@@ -190,6 +206,7 @@ function readStored(stored: string): readonly RevocationList[] {
   }
 }
 
-function listOf(text: string | undefined): readonly string[] {
-  return text === undefined ? [] : [text];
+function describeMissing({ expired, problem }: Entry): string {
+  const parts = [expired === undefined ? undefined : `the list expired at ${formatTime(expired)}`, problem];
+  return parts.filter((part) => part !== undefined).join('; ') || 'the list is not downloaded yet';
 }

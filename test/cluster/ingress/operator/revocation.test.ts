@@ -15,6 +15,10 @@ const address = '10.99.0.1';
 /** A proxy that no download uses: nothing listens there. */
 const proxies = { HTTP_PROXY: `http://${address}:9`, http_proxy: `http://${address}:9`, NO_PROXY: '127.0.0.1' };
 
+/** Where a pod finds the API server. */
+const apiServer = '10.99.0.9';
+const environment = { ...proxies, KUBERNETES_SERVICE_HOST: apiServer };
+
 /** A Deployment's status after a complete rollout. */
 const rolledOut = {
   replicas: 2,
@@ -72,7 +76,7 @@ describe('Revocation lists, by the compiled controller', function () {
     (deployment as KubeObject & { spec: { template: { spec: Pod } } }).spec.template.spec;
   const restart = async (): Promise<void> => {
     await lab.program?.end();
-    lab.start([], proxies);
+    lab.start([], environment);
   };
 
   before(async () => {
@@ -92,13 +96,18 @@ describe('Revocation lists, by the compiled controller', function () {
   });
 
   it('are mounted, and renewed before they expire without a rollout', async () => {
-    const first = root.list({ until: 14 });
-    lists.set('/root.crl', first);
+    const signed: string[] = [];
+    // Signed when it is asked for, so that it is valid for long enough on a slow machine.
+    lists.set('/root.crl', (response) => {
+      const list = root.list({ from: signed.length - 60, until: 12 + signed.length });
+      signed.push(list);
+      response.end(list);
+    });
     bundle('clients', root);
     lab.put('a', clientTls('clients'));
-    lab.start([], proxies);
+    lab.start([], environment);
     await lab.awaitCondition('a', 'RevocationListsValid', 'True AsExpected');
-    assert.equal(stored('a'), first);
+    assert.equal(stored('a'), signed[0]);
     const deployment = await lab.awaitRouter('deployments', 'router-a');
     const { volumes, containers } = podOf(deployment);
     assert.deepEqual(volumes.find(({ name }) => name === 'client-ca-crl')?.configMap, {
@@ -113,9 +122,7 @@ describe('Revocation lists, by the compiled controller', function () {
     );
     assert.equal(lab.condition('a', 'FieldsIgnored'), undefined);
     root.revoke('alice');
-    const second = root.list({ from: -1, until: 12 });
-    lists.set('/root.crl', second);
-    await awaitStored('a', (text) => text === second);
+    await awaitStored('a', (text) => signed.length > 1 && text === signed.at(-1));
     assert.equal(lab.condition('a', 'RevocationListsValid')?.status, 'True');
     assert.deepEqual(podOf(lab.router('deployments', 'router-a')), podOf(deployment));
   });
@@ -125,7 +132,7 @@ describe('Revocation lists, by the compiled controller', function () {
     lists.delete('/root.crl');
     await lab.awaitCondition('a', 'RevocationListsValid', 'True DownloadFailed');
     const { message } = await lab.awaitCondition('a', 'RevocationListsValid', 'False ListMissing');
-    assert.match(message, /authorities are refused .*: CN=Root: .*expired/);
+    assert.match(message, /authorities are refused .*: CN=Root: the list expired at /);
     await lab.awaitCondition('a', 'Degraded', 'True DegradedConditions');
     assert.match(lab.condition('a', 'Degraded')?.message ?? '', /RevocationListsValid=False/);
     assert.match(stored('a') ?? '', /^-----BEGIN X509 CRL-----\nMIGX/);
@@ -170,7 +177,7 @@ describe('Revocation lists, by the compiled controller', function () {
     assert.match(stored('b') ?? '', /^-----BEGIN X509 CRL-----\nMIGX/);
   });
 
-  it('are not used with an authority that has none, and the status says so', async () => {
+  it('are not used with an authority that has none, and the status reports it', async () => {
     bundle('clients', root, plain);
     const { message } = await lab.awaitCondition('a', 'FieldsIgnored', 'True NoEffect');
     assert.match(message, /revoked client certificates are admitted until they expire: .* of CN=Plain, and HAProxy/);
@@ -185,9 +192,9 @@ describe('Revocation lists, by the compiled controller', function () {
     assert.ok(!containers[0]?.env.some(({ name }) => name === 'ROUTER_MUTUAL_TLS_AUTH_CRL'));
   });
 
-  it('on the node, its metadata service or in the cluster are not downloaded', async () => {
+  it('on the node, its metadata service or the API server are not downloaded', async () => {
     const local = new OpensslAuthority('Local', [
-      'crlDistributionPoints=URI:http://localhost/x,URI:http://169.254.169.254/latest/meta-data',
+      `crlDistributionPoints=URI:http://localhost/x,URI:http://169.254.169.254/latest/meta-data,URI:https://${apiServer}/version`,
     ]);
     authorities.push(local);
     bundle('local', local);
@@ -195,5 +202,6 @@ describe('Revocation lists, by the compiled controller', function () {
     const { message } = await lab.awaitCondition('c', 'RevocationListsValid', 'False ListMissing');
     assert.match(message, /http:\/\/localhost\/x: the address \S+ is in \S+: .*loopback/);
     assert.match(message, /meta-data: the address 169\.254\.169\.254 is in 169\.254\.0\.0\/16: link-local/);
+    assert.match(message, /version: the address 10\.99\.0\.9 is in the cluster's network 10\.99\.0\.9\/32/);
   });
 });

@@ -23,7 +23,8 @@ describe('Revocation lists in the compiled agent and a real HAProxy', function (
     writeFileSync(`${file}.new`, text);
     renameSync(`${file}.new`, file);
   };
-  writeFileSync(join(folder, 'ca.pem'), first.certificate + second.certificate);
+  // The bundle may have certificates of clients, which name lists: they are no authorities.
+  writeFileSync(join(folder, 'ca.pem'), first.certificate + second.certificate + alice.cert);
   write(first.list() + second.list());
   const node = new HttpNode('erhr', {
     ROUTER_GRACEFUL_SHUTDOWN_DELAY: '1ms',

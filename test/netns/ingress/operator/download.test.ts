@@ -209,6 +209,17 @@ describe('Downloads of revocation lists', function () {
         host,
       );
     }
+    const allowed = networks('10.96.0.0/16', '127.0.0.0/8');
+    for (const [host, reason] of [
+      [address, /10\.99\.0\.1 is outside --client-crl-networks/],
+      ['127.0.0.1', /loopback/],
+      ['10.96.0.1', /in the cluster's network/],
+    ] as const) {
+      await assert.rejects(
+        download(`http://${host}:${port}/`, '', { forbidden: networks('10.96.0.1/32'), allowed }, end.signal),
+        reason,
+      );
+    }
     await assert.rejects(get(`http://user:word@${address}:${port}/list?x=1`), /user name/);
     assert.equal(seen.length, 0);
   });
@@ -290,13 +301,15 @@ describe('Downloads of revocation lists', function () {
       // A list that was signed earlier does not replace the last one.
       body = root.list({ from: -600, until: 7200 });
       now += 6 * minute;
-      assert.equal((await settle(lists)).pem, valid.pem);
-      body = undefined;
+      const replayed = await settle(lists);
+      assert.equal(replayed.pem, valid.pem);
+      assert.match(replayed.stale.join(), /the list is older than the one of/);
+      // Nor does it when the last one has expired.
       now += 20 * minute;
       const expired = await settle(lists);
       assert.notEqual(expired.pem, valid.pem);
       assert.equal(countOf(expired.pem), 1);
-      assert.match(expired.missing.join(), /^CN=Root: .*(expired at|answered 503)/);
+      assert.match(expired.missing.join(), /^CN=Root: the list expired at .*; the list is older than/);
     });
 
     it('are restored from the ConfigMap, where others cannot forge them', async () => {

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { OptionsError } from '../../../../src/base/daemon/reader.ts';
+import { formatPrefix } from '../../../../src/base/model/address.ts';
 import { formatHelp, optionTable } from '../../../../src/egress/controller/option-table.ts';
 import { parseOptions } from '../../../../src/egress/controller/options.ts';
 
@@ -23,6 +24,16 @@ describe('options of the controller', () => {
     assert.deepEqual(read(['--ingress-controllers']), { domain: undefined, createsDefault: true });
     const variables = { INGRESS_DOMAIN: 'A.test', DISABLE_DEFAULT_INGRESS_CONTROLLER: 'true' };
     assert.deepEqual(read(['--ingress-controllers'], variables), { domain: 'a.test', createsDefault: false });
+  });
+
+  it('name networks with revocation lists', () => {
+    const networks = ['--ingress-controllers', '--client-crl-networks=10.0.0.0/8,fd00::/48'];
+    const { listNetworks } = parseOptions([...image, ...networks], {})?.ingressControllers ?? {};
+    assert.deepEqual(listNetworks?.map(formatPrefix), ['10.0.0.0/8', 'fd00::/48']);
+    assert.match(
+      problemsOf([...image, '--client-crl-networks=10.0.0.1']).join(),
+      /--client-crl-networks 10\.0\.0\.1: must be networks/,
+    );
   });
 
   it('have defaults, except for the image', () => {

@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 import { parse } from 'yaml';
 import { parseOptions } from '../../../../src/ingress/agent/options.ts';
 import { agentNameOf, hashLabel, ownerLabel, podLabel } from '../../../../src/ingress/operator/names.ts';
-import { bodyOf, noReferences, objectsOf } from './samples.ts';
+import { bodyOf, noReferences, objectsOf, withLists } from './samples.ts';
 
 const strategy = (type: string, more: object = {}) => ({ endpointPublishingStrategy: { type, ...more } });
 const balancer = (more: object = {}) =>
@@ -183,12 +183,13 @@ describe('The workload of an IngressController', () => {
     });
   }
 
-  it('mounts the certificate, credentials, authorities and pages that the spec names', () => {
-    const { volumes, containers } = podOf({
+  it('mounts the certificate, credentials, authorities, lists and pages that the spec names', () => {
+    const named = {
       defaultCertificate: { name: 'own' },
       clientTLS: { clientCertificatePolicy: 'Required', clientCA: { name: 'clients' } },
       httpErrorCodePages: { name: 'pages' },
-    }).spec;
+    };
+    const { volumes, containers } = podOf(named, withLists).spec;
     const sources = Object.fromEntries(
       volumes.map(({ name, secret, configMap }: Record<string, Record<string, string>>) => [
         name,
@@ -202,6 +203,7 @@ describe('The workload of an IngressController', () => {
       'stats-auth': 'router-stats-default',
       'service-ca-bundle': 'service-ca-bundle',
       'client-ca': 'router-client-ca-default',
+      'client-ca-crl': 'router-client-ca-crl-default',
       'error-pages': 'default-errorpages',
     });
     const mounts = containers[0].volumeMounts.map((one: { name: string }) => one.name);
@@ -217,6 +219,8 @@ describe('The workload of an IngressController', () => {
     assert.equal(hash({}), hash({}));
     assert.notEqual(hash({}), hash({ tuningOptions: { threadCount: 2 } }));
     assert.notEqual(hash({}), hash({}, { references: { ...noReferences, digest: 'a' } }));
+    // The agent rereads renewed lists.
+    assert.equal(hash({}, withLists), hash({}, { ...withLists, revocationLists: 'renewed lists' }));
   });
 
   it('gives the agent a name that is short enough and unique among similar routers', () => {

@@ -81,6 +81,12 @@ export const noReferences: References = {
   isBlocked: false,
 };
 
+/** A cluster whose client certificates have revocation lists. */
+export const withLists: Partial<RouterContext> = {
+  references: { ...noReferences, revocation: { plan: { kind: 'used', issuers: [] }, bundle: '' } },
+  revocationLists: 'lists',
+};
+
 const authority = await createAuthority();
 const certificate = await createCertificate(authority, ['*.apps.example.com']);
 const metricsCertificate = await createCertificate(authority, ['metrics.example']);
