@@ -55,6 +55,15 @@ export class OpensslAuthority {
     this.#run('ca -config ca.cnf -keyfile ca.key -cert ca.crt -revoke', `${name}.crt`);
   }
 
+  /** Revokes certificates that do not exist. */
+  revokeMany(count: number): void {
+    const lines = Array.from({ length: count }, (_, index) => {
+      const serial = (index + 0x10_00_00).toString(16).toUpperCase();
+      return `R\t300101000000Z\t260101000000Z\t${serial}\tunknown\t/CN=${serial}\n`;
+    });
+    appendFileSync(join(this.#folder, 'index.txt'), lines.join(''));
+  }
+
   /** Signs a revocation list, PEM. */
   list(words: ListWords = {}): string {
     const { from = -60, until = 3600 } = words;

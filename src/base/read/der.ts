@@ -19,18 +19,31 @@ export const derTags = {
   sequence: 0x30,
 } as const;
 
+/** Maximum number of values that {@link readDer} returns: small values would take a hundred times their size. */
+const maxValues = 1000;
+
 /**
  * Returns the values in `bytes`, one after the other. Throws an Error for anything but DER: an indefinite or longer
- * than necessary length, a tag number above 30, or a value that ends outside.
+ * than necessary length, a tag number above 30, a value that ends outside, or more than 1000 values.
  */
 export function readDer(bytes: Buffer): readonly DerValue[] {
   const values: DerValue[] = [];
   for (let at = 0; at < bytes.length; ) {
-    const { value, end } = readOne(bytes, at);
-    values.push(value);
+    const { tag, start, end } = readHeader(bytes, at);
+    if (values.length === maxValues) throw new Error('there are too many values');
+    values.push({ tag, content: bytes.subarray(start, end), raw: bytes.subarray(at, end) });
     at = end;
   }
   return values;
+}
+
+/** Checks that `bytes` are values of one type, any number of them. Throws an Error. */
+export function checkDer(bytes: Buffer, tag: number): void {
+  for (let at = 0; at < bytes.length; ) {
+    const header = readHeader(bytes, at);
+    if (header.tag !== tag) throw new Error(`type 0x${tag.toString(16)} expected, not 0x${header.tag.toString(16)}`);
+    at = header.end;
+  }
 }
 
 /** Returns the values in a SEQUENCE that is all of `bytes`. Throws an Error. */
@@ -48,7 +61,8 @@ export function contentOf(value: DerValue | undefined, tag: number): Buffer {
   return value.content;
 }
 
-function readOne(bytes: Buffer, at: number): { readonly value: DerValue; readonly end: number } {
+/** Reads identifier and length of the value at `at`. Its content is from `start` to `end`. */
+function readHeader(bytes: Buffer, at: number): { readonly tag: number; readonly start: number; readonly end: number } {
   const [tag, first] = [bytes[at], bytes[at + 1]];
   if (tag === undefined || first === undefined) throw new Error('a value is incomplete');
   if ((tag & 0x1f) === 0x1f) throw new Error('a tag number is above 30');
@@ -62,7 +76,7 @@ function readOne(bytes: Buffer, at: number): { readonly value: DerValue; readonl
   }
   const end = start + length;
   if (end > bytes.length) throw new Error('a value is incomplete');
-  return { value: { tag, content: bytes.subarray(start, end), raw: bytes.subarray(at, end) }, end };
+  return { tag, start, end };
 }
 
 /** Returns an OBJECT IDENTIFIER as numbers with dots. Throws an Error. */

@@ -1,4 +1,5 @@
 import {
+  checkDer,
   contentOf,
   type DerExtension,
   type DerValue,
@@ -49,8 +50,8 @@ export function readRevocationList(der: Buffer): RevocationList {
   const thisUpdate = readDerTime(values.shift());
   const nextUpdate = takeIf(derTags.utcTime, derTags.generalizedTime);
   const revoked = takeIf(derTags.sequence);
-  // Its entries are read by OpenSSL only; a list has many of them.
-  if (revoked !== undefined) readDer(revoked.content);
+  // What the entries say is read by OpenSSL only.
+  if (revoked !== undefined) checkDer(revoked.content, derTags.sequence);
   const extensions = takeIf(0xa0);
   if (values.length > 0) throw new Error('the list has too many parts');
   if (extensions !== undefined && version === undefined) throw new Error('a list of version 1 has extensions');

@@ -70,7 +70,7 @@ export function makeObjects(
 }
 
 /** The agent rereads the file, so its content does not change the pod template. */
-function makeRevocationLists(owner: string, pem: string): RouterObject {
+export function makeRevocationLists(owner: string, pem: string): RouterObject {
   return makeObject('configMaps', owner, namesOf(owner).revocationLists, { data: { [listsKey]: pem } });
 }
 

@@ -9,10 +9,11 @@ import { type Authority, AuthorityError } from './authority.ts';
 import { createCertificate, decode, isCurrent, type KeyPair, readKeyPair } from './certificates.ts';
 import type { DownloadSettings } from './crl/download.ts';
 import type { RevocationLists, RevocationState } from './crl/lists.ts';
-import { makeObjects, type RouterContext } from './desired.ts';
+import { readKeptLists, readRouterLists } from './crl/router-lists.ts';
+import { makeObjects, makeRevocationLists, type RouterContext } from './desired.ts';
 import { listIgnoredFields } from './ignored-fields.ts';
 import { type IngressController, readIngressController } from './ingress-controller.ts';
-import { finalizer, listsKey, metricsHostsOf, namesOf, places, podLabel } from './names.ts';
+import { finalizer, metricsHostsOf, namesOf, places, podLabel } from './names.ts';
 import type { RouterObject } from './objects.ts';
 import { type References, readReferences } from './references.ts';
 import { isComplete, type Rollout, readRollout } from './rollout.ts';
@@ -52,9 +53,6 @@ interface Outcome extends Pick<StatusParts, 'obstacle' | 'ignored'> {
 
 type Certificates = Pick<RouterContext, 'certificate' | 'metricsCertificate'>;
 
-/** What is reported of an object that is not admitted. */
-const nothingApplied: Outcome = { obstacle: undefined, ignored: [], revocation: undefined };
-
 /** Milliseconds after which an object is reconciled again without an event. */
 const again = { obstacle: 30_000, certificate: 43_200_000, events: 1000 };
 
@@ -81,7 +79,7 @@ export class RouterWork {
   async run(object: IngressController, raw: unknown): Promise<number | undefined> {
     const { settings, stores } = this.#parts;
     const admission = admit(object, assignDomains(stores.controllers, settings.domain), settings.domain);
-    if (!admission.isAdmitted) return await this.#report(object, raw, admission, nothingApplied);
+    if (!admission.isAdmitted) return await this.#refuse(object, raw, admission);
     if (!object.finalizers.includes(finalizer)) {
       await this.#addFinalizer(object, raw);
       // The watch will deliver the changed object.
@@ -89,23 +87,21 @@ export class RouterWork {
     }
     const references = this.#readReferences(object.meta.name, admission.spec);
     const ignored = [...listIgnoredFields(admission.spec, object), ...references.ignored];
-    const revocation = this.#readRevocation(object.meta.name, references);
+    const revocation = readRouterLists(object.meta.name, references.revocation, this.#parts);
     const obstacle = await this.#apply(object, admission, references, revocation);
     const next = await this.#report(object, raw, admission, { obstacle, ignored, revocation });
     const later = Math.min(obstacle === undefined ? again.certificate : again.obstacle, revocation?.next ?? Infinity);
     return Math.min(next ?? later, later);
   }
 
-  /** Returns the revocation lists of client certificates, if the router uses them. */
-  #readRevocation(name: string, { revocation: { plan, bundle } }: References): RevocationState | undefined {
-    const { lists, stores } = this.#parts;
-    if (plan.kind !== 'used') {
-      lists.forget(name);
-      return undefined;
-    }
-    const stored = stores.of('configMaps').get(places.routers, namesOf(name).revocationLists);
-    const data = isRecord(stored) && isRecord(stored.data) ? stored.data[listsKey] : undefined;
-    return lists.get(name, plan.issuers, bundle, typeof data === 'string' ? data : '');
+  /** Reports why an object is not admitted. Its router stays as it is, with renewed revocation lists. */
+  async #refuse(object: IngressController, raw: unknown, admission: Admission): Promise<number | undefined> {
+    const { name } = object.meta;
+    const revocation = readKeptLists(name, this.#parts);
+    const obstacle = revocation && (await applyObject(makeRevocationLists(name, revocation.pem), name, this.#parts));
+    const next = await this.#report(object, raw, admission, { obstacle, ignored: [], revocation });
+    if (revocation === undefined) return next;
+    return Math.min(next ?? revocation.next, revocation.next, obstacle === undefined ? Infinity : again.obstacle);
   }
 
   async #addFinalizer({ meta, finalizers }: IngressController, raw: unknown): Promise<void> {

@@ -43,6 +43,9 @@ export const maxUrls = 16;
 /** Maximum characters of a URL and of a title. */
 const [longestUrl, longestTitle] = [2048, 200];
 
+/** The agent rejects a bundle with more certificates. */
+const maxCertificates = 100;
+
 interface ParsedCertificate {
   readonly certificate: X509Certificate;
   readonly issuer: Buffer;
@@ -63,6 +66,7 @@ const extensionIds = { keyUsage: '2.5.29.15', distributionPoints: '2.5.29.31' } 
  */
 export function planRevocation(bundle: string, now = Date.now()): RevocationPlan {
   const certificates = (bundle.match(certificateBlock) ?? [])
+    .slice(0, maxCertificates)
     .flatMap((text) => parseCertificate(text) ?? [])
     .filter(({ certificate }) => Date.parse(certificate.validTo) > now);
   if (certificates.every(({ places }) => places.length === 0)) return { kind: 'none' };

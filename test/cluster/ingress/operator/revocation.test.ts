@@ -95,7 +95,7 @@ describe('Revocation lists, by the compiled controller', function () {
     execFileSync('ip', ['address', 'del', `${address}/32`, 'dev', 'lo']);
   });
 
-  it('are mounted, and renewed before they expire without a rollout', async () => {
+  it('are mounted, and renewed before they expire without a rollout, even while the object is refused', async () => {
     const signed: string[] = [];
     // Signed when it is asked for, so that it is valid for long enough on a slow machine.
     lists.set('/root.crl', (response) => {
@@ -121,9 +121,15 @@ describe('Revocation lists, by the compiled controller', function () {
       '/etc/pki/tls/client-ca-crl/crl.pem',
     );
     assert.equal(lab.condition('a', 'FieldsIgnored'), undefined);
+    // The router of an object that is refused now keeps its lists, too.
+    lab.put('a', { clientTLS: { clientCertificatePolicy: 'Required' } });
+    await lab.awaitCondition('a', 'Admitted', 'False Invalid');
     root.revoke('alice');
     await awaitStored('a', (text) => signed.length > 1 && text === signed.at(-1));
     assert.equal(lab.condition('a', 'RevocationListsValid')?.status, 'True');
+    assert.equal(lab.condition('a', 'Admitted')?.status, 'False');
+    lab.put('a', clientTls('clients'));
+    await lab.awaitCondition('a', 'Admitted', 'True Valid');
     assert.deepEqual(podOf(lab.router('deployments', 'router-a')), podOf(deployment));
   });
 

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'mocha';
 import { checkList, readDownload } from '../../../../src/ingress/operator/crl/check.ts';
+import { largestList } from '../../../../src/ingress/operator/crl/download.ts';
 import { type ListIssuer, maxUrls, planRevocation } from '../../../../src/ingress/operator/crl/issuers.ts';
 import { TestAuthority } from '../../../lab/certificates.ts';
 import { derOf, type ListWords, OpensslAuthority, type opensslKeys } from '../../../lab/openssl-authority.ts';
@@ -122,6 +123,25 @@ describe('Revocation lists by openssl', function () {
     const pem = authority.list();
     for (const text of ['', '<html>', pem + pem, authority.certificate])
       assert.equal(isAccepted(Buffer.from(text)), false);
+  });
+
+  it('are accepted with thousands of certificates, and refused when they consist of tiny values', () => {
+    const busy = open('Busy', [place]);
+    busy.revokeMany(5000);
+    const body = Buffer.from(busy.list());
+    assert.ok(body.length > 100_000 && body.length < largestList);
+    checkList(readDownload(body), issuerOf(busy.certificate));
+    const header = (tag: number, length: number): Buffer => {
+      const bytes = Buffer.from([tag, 0x83, 0, 0, 0]);
+      bytes.writeUIntBE(length, 2, 3);
+      return bytes;
+    };
+    const tiny = Buffer.alloc(largestList - 10, Buffer.from([0x05, 0x00]));
+    assert.throws(() => readDownload(Buffer.concat([header(0x30, tiny.length), tiny])), /too many values/);
+    const inner = Buffer.concat([header(0x30, tiny.length), tiny]);
+    const algorithm = Buffer.from([0x30, 0x00, 0x03, 0x01, 0x00]);
+    const whole = Buffer.concat([header(0x30, inner.length + algorithm.length), inner, algorithm]);
+    assert.throws(() => readDownload(whole), /too many values/);
   });
 
   it('are used only if every authority of the bundle has one over http or https', () => {

@@ -32,7 +32,7 @@ describe('options of the controller', () => {
     assert.deepEqual(listNetworks?.map(formatPrefix), ['10.0.0.0/8', 'fd00::/48']);
     assert.match(
       problemsOf([...image, '--client-crl-networks=10.0.0.1']).join(),
-      /--client-crl-networks 10\.0\.0\.1: must be networks/,
+      /^--client-crl-networks "10\.0\.0\.1": must be networks/,
     );
   });
 
