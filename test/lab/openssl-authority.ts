@@ -26,11 +26,26 @@ export class OpensslAuthority {
   readonly #folder = mkdtempSync(join(tmpdir(), 'authority-'));
   #count = 0;
 
-  /** @param extensions lines such as `crlDistributionPoints=URI:http://…` */
-  constructor(name: string, extensions: readonly string[] = [], key: keyof typeof opensslKeys = 'p256') {
+  /**
+   * @param extensions lines such as `crlDistributionPoints=URI:http://…`
+   * @param parent the authority that signs this one; its key is on P-256 then
+   */
+  constructor(
+    name: string,
+    extensions: readonly string[] = [],
+    key: keyof typeof opensslKeys = 'p256',
+    parent?: OpensslAuthority,
+  ) {
     writeFileSync(join(this.#folder, 'index.txt'), '');
-    const added = ['basicConstraints=critical,CA:TRUE', ...extensions].flatMap((line) => ['-addext', line]);
     writeFileSync(join(this.#folder, 'empty.cnf'), '[req]\ndistinguished_name=dn\n[dn]\n');
+    const all = ['basicConstraints=critical,CA:TRUE', ...extensions];
+    if (parent !== undefined) {
+      const own = parent.issue(name, all);
+      writeFileSync(join(this.#folder, 'ca.crt'), own.cert);
+      writeFileSync(join(this.#folder, 'ca.key'), own.key);
+      return;
+    }
+    const added = all.flatMap((line) => ['-addext', line]);
     const request = `req -config empty.cnf -x509 -newkey ${opensslKeys[key]} -nodes -days 2 -keyout ca.key -out ca.crt`;
     this.#run(request, '-subj', `/CN=${name}`, ...added);
   }

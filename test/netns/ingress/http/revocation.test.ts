@@ -17,15 +17,19 @@ describe('Revocation lists in the compiled agent and a real HAProxy', function (
   const folder = mkdtempSync(join(tmpdir(), 'erhr-'));
   const file = join(folder, 'crl.pem');
   const [first, second] = [new OpensslAuthority('first'), new OpensslAuthority('second')];
+  const middle = new OpensslAuthority('middle', [], 'p256', first);
   const [alice, bob, carol] = [first.issue('alice'), first.issue('bob'), second.issue('carol')];
+  const { cert, key } = middle.issue('dave');
+  const dave = { cert: cert + middle.certificate, key };
+  const listAll = (): string => first.list() + second.list() + middle.list();
   /** Replaces the file as a whole, as the kubelet does. */
   const write = (text: string): void => {
     writeFileSync(`${file}.new`, text);
     renameSync(`${file}.new`, file);
   };
   // The bundle may have certificates of clients, which name lists: they are no authorities.
-  writeFileSync(join(folder, 'ca.pem'), first.certificate + second.certificate + alice.cert);
-  write(first.list() + second.list());
+  writeFileSync(join(folder, 'ca.pem'), first.certificate + second.certificate + middle.certificate + alice.cert);
+  write(listAll());
   const node = new HttpNode('erhr', {
     ROUTER_GRACEFUL_SHUTDOWN_DELAY: '1ms',
     ROUTER_MAX_SHUTDOWN_TIMEOUT: '1s',
@@ -34,7 +38,7 @@ describe('Revocation lists in the compiled agent and a real HAProxy', function (
     ROUTER_MUTUAL_TLS_AUTH_CA: join(folder, 'ca.pem'),
     ROUTER_MUTUAL_TLS_AUTH_CRL: file,
   });
-  const clients = { alice, bob, carol, none: undefined };
+  const clients = { alice, bob, carol, dave, none: undefined };
 
   before(async () => {
     await node.up();
@@ -51,6 +55,7 @@ describe('Revocation lists in the compiled agent and a real HAProxy', function (
     node.down();
     first.remove();
     second.remove();
+    middle.remove();
     rmSync(folder, { recursive: true });
   });
 
@@ -77,11 +82,11 @@ describe('Revocation lists in the compiled agent and a real HAProxy', function (
   }
 
   it('refuse a client that was revoked after the start, without a restart', async () => {
-    assert.equal(await served(), 'alice bob carol none');
+    assert.equal(await served(), 'alice bob carol dave none');
     const pid = node.agentPid;
     first.revoke('alice');
-    write(first.list() + second.list());
-    await awaitServed('bob carol none');
+    write(listAll());
+    await awaitServed('bob carol dave none');
     assert.equal(node.agentPid, pid);
   });
 
@@ -92,19 +97,25 @@ describe('Revocation lists in the compiled agent and a real HAProxy', function (
       () => node.log.slice(-3000),
       30_000,
     );
-    assert.equal(await served(), 'bob carol none');
+    assert.equal(await served(), 'bob carol dave none');
     rmSync(file);
     await until(
       () => /Cannot use the revocation lists in .*ENOENT/.test(node.log),
       () => node.log.slice(-3000),
       30_000,
     );
-    assert.equal(await served(), 'bob carol none');
+    assert.equal(await served(), 'bob carol dave none');
   });
 
   it('of one authority only refuse all clients of the others', async () => {
     write(first.list());
     await awaitServed('bob none');
+  });
+
+  it('refuse the clients of an intermediate authority that was revoked', async () => {
+    first.revoke('middle');
+    write(listAll());
+    await awaitServed('bob carol none');
   });
 
   it('that cover no client refuse every certificate', async () => {
