@@ -170,10 +170,8 @@ export class RouterWork {
     const { api, leadership, signal, stores } = this.#parts;
     const { name } = object.meta;
     const rollout = this.#readRollout(name);
-    const service =
-      admission.strategy.type === 'LoadBalancerService'
-        ? stores.of('services').get(places.routers, namesOf(name).router)
-        : undefined;
+    // With other strategies it exists for a virtual address only.
+    const service = stores.of('services').get(places.routers, namesOf(name).router);
     const parts: StatusParts = {
       admission,
       rollout,

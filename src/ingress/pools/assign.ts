@@ -25,6 +25,8 @@ export interface AddressClaim {
   readonly families: readonly Family[];
   /** Addresses in its status. Other writers may change the status, so these are a preference, not a claim. */
   readonly recorded: readonly Address[];
+  /** Name of the only pool that may assign its addresses. Absent: every pool that admits its namespace. */
+  readonly pool?: string;
 }
 
 /** The owner of an assigned address. */
@@ -188,11 +190,15 @@ function takeForRouter(router: readonly Address[], views: readonly PoolView[], t
 }
 
 function listPools(
-  { meta }: AddressClaim,
+  { meta, pool: name }: AddressClaim,
   views: readonly PoolView[],
   labelsOf: AssignmentInput['labelsOf'],
 ): readonly PoolView[] {
-  return views.filter(({ pool }) => admitsNamespace(pool, meta.namespace, labelsOf(meta.namespace)));
+  return views.filter(
+    ({ pool }) =>
+      (name === undefined || pool.meta.name === name) &&
+      admitsNamespace(pool, meta.namespace, labelsOf(meta.namespace)),
+  );
 }
 
 function takeAsked(claim: AddressClaim, pools: readonly PoolView[], taken: Taken): AddressAssignment {
