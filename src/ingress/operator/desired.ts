@@ -53,7 +53,7 @@ export function makeObjects(
     ...references.copies,
     makePolicy(name),
     makeWorkload(workload),
-    ...makeServices({ name, domain, strategy, annotations, hasMetricsNodePort }),
+    ...makeServices({ name, domain, strategy, annotations, ipMode, hasMetricsNodePort }),
     ...(budget === undefined ? [] : [budget]),
   ];
 }

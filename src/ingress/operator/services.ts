@@ -4,6 +4,7 @@ import { textOf } from './json.ts';
 import { annotations as keys, namesOf, selectorOf } from './names.ts';
 import { makeObject, type RouterObject } from './objects.ts';
 import { type Strategy, usualPorts } from './strategy.ts';
+import type { IpMode } from './variables/model.ts';
 import { readVirtualAddress } from './virtual-address.ts';
 
 /** Inputs of the Services of a router. */
@@ -13,6 +14,7 @@ export interface ServiceParts {
   readonly strategy: Strategy;
   /** Annotations of the IngressController. */
   readonly annotations: Readonly<Record<string, string>>;
+  readonly ipMode: IpMode;
   /** Whether the Service of type NodePort has the port of metrics: an administrator may remove it. */
   readonly hasMetricsNodePort: boolean;
 }
@@ -72,7 +74,7 @@ function makeNodePort({ name, hasMetricsNodePort }: ServiceParts): RouterObject 
 
 type Balancer = Extract<Strategy, { readonly type: 'LoadBalancerService' }>['loadBalancer'];
 
-function makeBalancer({ name, domain, annotations, strategy }: ServiceParts, balancer: Balancer): RouterObject {
+function makeBalancer({ name, domain, annotations, strategy, ipMode }: ServiceParts, balancer: Balancer): RouterObject {
   const { router } = namesOf(name);
   const virtual = readVirtualAddress(strategy, annotations);
   const loadBalancerClass = virtual?.className ?? annotations[keys.loadBalancerClass];
@@ -89,6 +91,7 @@ function makeBalancer({ name, domain, annotations, strategy }: ServiceParts, bal
       ...(loadBalancerClass && { loadBalancerClass }),
       // Nothing needs a port of every node.
       ...(virtual !== undefined && { allocateLoadBalancerNodePorts: false }),
+      ...(virtual !== undefined && ipMode === 'v4v6' && { ipFamilyPolicy: 'PreferDualStack' }),
     },
   };
   return makeObject('services', name, router, content, {

@@ -26,7 +26,7 @@ interface Ports {
 /** An endpoint of a router's Service. */
 interface Endpoint extends Ports {
   readonly place: Place;
-  readonly isReady: boolean;
+  readonly state: 'ready' | 'draining' | 'unready';
 }
 
 interface WrittenService {
@@ -151,10 +151,10 @@ export class RouterCluster {
         { name: 'http', protocol: 'TCP', port: first.http },
         { name: 'https', protocol: 'TCP', port: first.https },
       ],
-      endpoints: endpoints.map(({ place, isReady }) => ({
+      endpoints: endpoints.map(({ place, state }) => ({
         addresses: [ipOf(place)],
         nodeName: nodeOf(place),
-        conditions: { ready: isReady },
+        conditions: { ready: state === 'ready', serving: state !== 'unready', terminating: state === 'draining' },
       })),
     } as KubeObject);
   }
@@ -180,7 +180,8 @@ export class RouterCluster {
 
   #translate(node: NodeName): string {
     const rules = [...this.#endpoints].flatMap(([name, endpoints]) => {
-      const local = endpoints.find(({ place, isReady }) => isReady && nodeOf(place) === node);
+      const find = (wanted: string) => endpoints.find(({ place, state }) => state === wanted && nodeOf(place) === node);
+      const local = find('ready') ?? find('draining');
       if (local === undefined || this.service(name)?.spec.type !== 'LoadBalancer') return [];
       return this.addressesOf(name).flatMap((address) =>
         (

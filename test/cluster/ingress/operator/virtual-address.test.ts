@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict';
 import { clusterNames } from '../../../../src/base/kubernetes/names.ts';
 import { places } from '../../../../src/ingress/operator/names.ts';
-import { addressOf, type NodeName, nodes } from '../../lab/address-cluster.ts';
+import { addressOf, nodes } from '../../lab/address-cluster.ts';
 import { agentPaths } from '../../lab/agent-node.ts';
 import type { KubeObject } from '../../lab/api-server.ts';
-import { RouterCluster } from '../../lab/router-cluster.ts';
+import { type Place, RouterCluster } from '../../lab/router-cluster.ts';
 
 const poolKey = 'egress-router.io/address-pool';
 const created = (second: number) => new Date(Date.UTC(2026, 0, 1) + second * 1000).toISOString();
@@ -43,7 +43,11 @@ describe('The virtual address of an IngressController, with the compiled program
     lab.put(name, { endpointPublishingStrategy: strategyOf(name), logging: log, ...pages, ...spec }, metadata);
   }
 
-  const endpoint = (name: Name, place: NodeName | 'pod', isReady = true) => ({ ...ports[name], place, isReady });
+  const endpoint = (name: Name, place: Place, state: 'ready' | 'draining' | 'unready' = 'ready') => ({
+    ...ports[name],
+    place,
+    state,
+  });
 
   before(async () => {
     await routers.up();
@@ -160,7 +164,13 @@ describe('The virtual address of an IngressController, with the compiled program
   });
 
   it('moves to the node with a ready router', async () => {
-    routers.putEndpoints('one', [endpoint('one', 'a', false), endpoint('one', 'b')]);
+    // The last router terminates, and still serves.
+    routers.putEndpoints('one', [endpoint('one', 'a', 'unready'), endpoint('one', 'b', 'draining')]);
+    await routers.awaitHolder(address.one, 'b');
+    await routers.awaitAnswer(address.one, 'one');
+    routers.putEndpoints('one', [endpoint('one', 'a'), endpoint('one', 'b', 'draining')]);
+    await routers.awaitHolder(address.one, 'a');
+    routers.putEndpoints('one', [endpoint('one', 'a', 'unready'), endpoint('one', 'b')]);
     await routers.awaitHolder(address.one, 'b');
     await routers.awaitAnswer(address.one, 'one');
     assert.equal(await routers.awaitHolder(address.two), 'a');

@@ -55,11 +55,20 @@ describe('The virtual address of an IngressController', () => {
     assert.equal(findService(balancer, {}).spec.loadBalancerClass, undefined);
   });
 
+  it('has both families if the routers do', () => {
+    const policyOf = (ipMode: 'v4' | 'v4v6') =>
+      bodyOf(objectsOf(host, { annotations: pool }, { ipMode }), 'services', 'router-default').spec.ipFamilyPolicy;
+    assert.deepEqual([policyOf('v4'), policyOf('v4v6')], [undefined, 'PreferDualStack']);
+  });
+
   it('leaves the choice of nodes to a selector', () => {
     const spec = { ...host, replicas: 2, nodePlacement: { nodeSelector: { matchLabels: { [agentLabel]: '' } } } };
     const { template } = bodyOf(objectsOf(spec, { annotations: pool }), 'deployments', 'router-default').spec;
     assert.equal(template.spec.affinity, undefined);
     assert.deepEqual(template.spec.nodeSelector, { [agentLabel]: '' });
+    // Its author knows that the ports are free on these nodes.
+    const { nodePlacement } = spec;
+    assert.ok(admitSample(readSample({ nodePlacement }, { annotations: pool })).isAdmitted);
   });
 
   it('publishes no name for ExternalDNS with HostNetwork, whose names administrators publish', () => {
