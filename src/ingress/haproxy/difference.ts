@@ -2,6 +2,7 @@ import { isDeepStrictEqual } from 'node:util';
 import { changedKeys, MapDraft } from '../../base/model/layered-map.ts';
 import { type Command, certificateFile, defaultCertificateFile } from './command.ts';
 import { certificateEntries, nameEntries, parentOf, siteEntries } from './entries.ts';
+import { findFrozen } from './frozen.ts';
 import { planGateways, planInner } from './gateway-difference.ts';
 import type { InForce } from './layout.ts';
 import type { Maps } from './maps.ts';
@@ -25,7 +26,7 @@ export interface Change {
  * rendered.
  */
 export function planChange(before: InForce, wanted: HttpState): Change {
-  const steps: Steps = { prepare: [], route: [], unroute: [], adjust: [], remove: [] };
+  const steps: Steps = { prepare: [], list: [], route: [], unroute: [], adjust: [], remove: [] };
   const waiting = new Map<ReloadCause, string[]>();
   const wait: Wait = (cause, name) => {
     const names = waiting.get(cause);
@@ -36,8 +37,9 @@ export function planChange(before: InForce, wanted: HttpState): Change {
   // A command must fit into a buffer, with room for the words before the content.
   const room = settings.process.bufsize - 1024;
   const authorities = planAuthorities(before, wanted, room, steps, wait);
-  const certificates = planCertificates(before.state.certificates, wanted.certificates, room, steps, wait);
+  const certificates = planCertificates(before, wanted.certificates, room, steps, wait);
   const placed = placeBackends(before, wanted.backends, authorities.inForce, steps, wait);
+  const gateways = planInner(before, { settings, gateways: wanted.gateways }, room, { steps, wait });
   const after: InForce = {
     state: {
       settings,
@@ -46,14 +48,14 @@ export function planChange(before: InForce, wanted: HttpState): Change {
       certificates,
       authorities: authorities.inForce,
       backends: placed.backends,
-      gateways: planInner(before.state, { settings, gateways: wanted.gateways }, room, { steps, wait }),
+      gateways,
     },
-    layout: { ...placed.layout, authorities: authorities.known },
+    layout: { ...placed.layout, authorities: authorities.known, frozen: findFrozen(before, steps) },
   };
   planRoutes(before, after, placed.rerouted, steps);
   planGateways(before, after, placed.rerouted, steps);
-  const { prepare, route, unroute, adjust, remove } = steps;
-  return { commands: [...prepare, ...route, ...unroute, ...adjust, ...remove], after, waiting };
+  const { prepare, list, route, unroute, adjust, remove } = steps;
+  return { commands: [...prepare, ...list, ...route, ...unroute, ...adjust, ...remove], after, waiting };
 }
 
 function planSettings(before: Settings, wanted: Settings, steps: Steps, wait: Wait): Settings {
@@ -126,7 +128,7 @@ function findMissing({ state, layout }: InForce, wanted: HttpState): readonly st
 }
 
 function planCertificates(
-  before: ReadonlyMap<string, Certificate>,
+  { state: { certificates: before }, layout: { frozen } }: InForce,
   wanted: ReadonlyMap<string, Certificate>,
   room: number,
   steps: Steps,
@@ -141,21 +143,22 @@ function planCertificates(
     const [last, certificate] = [before.get(name), wanted.get(name)];
     if (certificate === undefined) continue;
     const renewed = last?.pem !== certificate.pem;
-    if (renewed && certificate.pem.length > room) {
-      wait('size', name);
+    const file = certificateFile(name);
+    const cause = certificate.pem.length > room ? 'size' : frozen.has(file) ? 'frozen' : undefined;
+    if (renewed && cause !== undefined) {
+      wait(cause, name);
       isComplete = false;
       continue;
     }
     inForce.set(name, certificate);
-    const file = certificateFile(name);
     if (renewed) steps.prepare.push({ kind: 'load-certificate', file, pem: certificate.pem, new: last === undefined });
     const isRelisted =
       last?.http2 !== certificate.http2 ||
       last.inner !== certificate.inner ||
       !isDeepStrictEqual(last.hosts, certificate.hosts);
     if (!isRelisted) continue;
-    if (last !== undefined) steps.prepare.push({ kind: 'unlist-certificate', certificate: last });
-    steps.prepare.push({ kind: 'list-certificate', certificate });
+    if (last !== undefined) steps.list.push({ kind: 'unlist-certificate', certificate: last });
+    steps.list.push({ kind: 'list-certificate', certificate });
     if (last !== undefined) listed.push(last);
     relisted.push(certificate);
   }

@@ -7,7 +7,7 @@ import type { InForce } from './layout.ts';
 import type { Maps } from './maps.ts';
 import type { HttpState } from './model.ts';
 import type { Gateways, Target, TlsName, VirtualHost } from './rule.ts';
-import { diffEntries, type Steps, type Wait } from './steps.ts';
+import { diffEntries, type ReloadCause, type Steps, type Wait } from './steps.ts';
 import { UserIndex } from './user-index.ts';
 
 /**
@@ -52,7 +52,7 @@ export function planGateways(before: InForce, after: InForce, rerouted: Readonly
  * @param room bytes of content that one command can have
  */
 export function planInner(
-  before: HttpState,
+  { state: before, layout }: InForce,
   wanted: Pick<HttpState, 'settings' | 'gateways'>,
   room: number,
   { steps, wait }: { readonly steps: Steps; readonly wait: Wait },
@@ -60,12 +60,11 @@ export function planInner(
   const { gateways } = wanted;
   if (before.settings.gateways === undefined) return gateways;
   const { owners } = gateways;
-  const waitFor = (file: string, owner: string | undefined) => wait('size', ownedFile(file, owner));
-  const defaults = planDefaults(before, wanted, room, steps, (number) =>
-    waitFor(innerFiles(number).certificate, owners.get(number)?.defaults),
+  const defaults = planDefaults(before, wanted, { room, frozen: layout.frozen }, steps, (cause, number) =>
+    wait(cause, ownedFile(innerFiles(number).certificate, owners.get(number)?.defaults)),
   );
   const clients = planClients(before.gateways.clients, gateways.clients, room, steps, (number) =>
-    waitFor(innerFiles(number).authorities, owners.get(number)?.clients),
+    wait('size', ownedFile(innerFiles(number).authorities, owners.get(number)?.clients)),
   );
   const isComplete = defaults === gateways.defaults && clients === gateways.clients;
   return isComplete ? gateways : { ...gateways, defaults, clients };
@@ -75,18 +74,19 @@ export function planInner(
 function planDefaults(
   before: HttpState,
   wanted: Pick<HttpState, 'settings' | 'gateways'>,
-  room: number,
+  { room, frozen }: { readonly room: number; readonly frozen: ReadonlySet<string> },
   steps: Steps,
-  wait: (number: number) => void,
+  wait: (cause: ReloadCause, number: number) => void,
 ): Gateways['defaults'] {
   const kept = new Map<number, string>();
   for (const number of before.settings.gateways === undefined ? [] : innerNumbers(before.settings.gateways)) {
     const [old, pem] = [innerDefault(before, number), innerDefault(wanted, number)];
     if (old === pem) continue;
-    if (pem.length > room) {
-      wait(number);
+    const file = innerFiles(number).certificate;
+    if (pem.length > room || frozen.has(file)) {
+      wait(pem.length > room ? 'size' : 'frozen', number);
       kept.set(number, old);
-    } else steps.prepare.push({ kind: 'load-certificate', file: innerFiles(number).certificate, pem, new: false });
+    } else steps.prepare.push({ kind: 'load-certificate', file, pem, new: false });
   }
   const { defaults } = wanted.gateways;
   return kept.size === 0 ? defaults : new Map([...defaults, ...kept]);

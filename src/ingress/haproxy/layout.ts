@@ -21,6 +21,8 @@ export interface Layout {
   readonly tenancies: ReadonlyMap<string, Tenancy>;
   /** Authority files that HAProxy has loaded, used or not. Those that no server used at its start are not loaded. */
   readonly authorities: ReadonlySet<string>;
+  /** Files of certificates that HAProxy can replace only with a reload ({@link findFrozen}). */
+  readonly frozen: ReadonlySet<string>;
   /** Names of headers for which HAProxy has loaded rules. */
   readonly editedHeaders: ReadonlySet<string>;
   /** Lists of users that HAProxy has loaded, by name. */
@@ -89,6 +91,7 @@ export function freshLayout(state: HttpState, kept: Iterable<string> = []): Layo
     leaving: new Map(),
     tenancies: new Map(),
     authorities: listLoadedFiles(state),
+    frozen: new Set(),
     editedHeaders: new Set([...needed, ...others]),
     users: listUsers(state),
     hasScript: needsScript(state),

@@ -15,7 +15,7 @@ import { ShardIndex, sectionIndex, shardCount } from './shards.ts';
  * restarted supervisor can resume. The state is distributed over as many files as the sections. If a file is
  * incomplete, or of another version of this program, the supervisor reloads HAProxy instead.
  */
-const version = 5;
+const version = 6;
 
 interface MainFile {
   readonly settings: Omit<Settings, 'tls'> & { readonly tls: Omit<Settings['tls'], 'defaultCertificate'> };
@@ -26,6 +26,7 @@ interface MainFile {
   readonly leaving: [string, ServerLine][];
   readonly tenancies: [string, Tenancy][];
   readonly known: readonly string[];
+  readonly frozen: readonly string[];
   readonly editedHeaders: readonly string[];
   readonly users: readonly [name: string, users: readonly User[]][];
   readonly hasScript: boolean;
@@ -61,6 +62,7 @@ export function rememberMain({ state, layout }: InForce): Files {
     leaving: [...layout.leaving],
     tenancies: [...layout.tenancies],
     known: [...layout.authorities],
+    frozen: [...layout.frozen],
     editedHeaders: [...layout.editedHeaders],
     users: [...layout.users],
     hasScript: layout.hasScript,
@@ -147,6 +149,7 @@ export async function recall(folder: string): Promise<InForce | undefined> {
       leaving: new Map(main.leaving),
       tenancies: new Map(main.tenancies),
       authorities: new Set(main.known),
+      frozen: new Set(main.frozen),
       editedHeaders: new Set(main.editedHeaders),
       users: new Map(main.users),
       hasScript: main.hasScript,

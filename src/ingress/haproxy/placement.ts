@@ -82,7 +82,7 @@ class Placement {
   }
 
   result(): Placed {
-    const { authorities, editedHeaders, users, hasScript } = this.#before.layout;
+    const { authorities, frozen, editedHeaders, users, hasScript } = this.#before.layout;
     const layout: Layout = {
       sections: this.#sections.finish(),
       spares: this.#spares,
@@ -90,6 +90,7 @@ class Placement {
       leaving: this.#leaving,
       tenancies: this.#tenancies,
       authorities,
+      frozen,
       editedHeaders,
       users,
       hasScript,

@@ -13,6 +13,8 @@ export const reloadCauses = [
   'spares',
   /** A certificate or authority exceeds the limit of the runtime socket. */
   'size',
+  /** A certificate of a frontend whose client authorities changed: HAProxy would keep presenting the old one. */
+  'frozen',
   /** HAProxy rejected a command, so its state differed from the expected one. */
   'refused',
 ] as const;
@@ -24,6 +26,8 @@ export type Wait = (cause: ReloadCause, name: string) => void;
 /** Commands in their order: objects exist before something refers to them, and are removed after their last use. */
 export interface Steps {
   readonly prepare: Command[];
+  /** Assigns certificates to names, after the authorities of the frontend have changed. */
+  readonly list: Command[];
   readonly route: Command[];
   readonly unroute: Command[];
   readonly adjust: Command[];

@@ -292,6 +292,30 @@ describe('client certificates of listeners in a real HAProxy', () => {
       10_000,
     );
   });
+
+  it('presents renewed certificates also where authorities have changed', async () => {
+    const { pid, restarts } = await world.engine.describe();
+    const presented = async () => await seeName('one.test', readFileSync(join(folder, 'one.pem'), 'utf8'));
+    await applyClients(clientsOf('one', authorities.one, authorities.three));
+    for (const round of ['first', 'second'] as const) {
+      const renewed = { name: 'one', pem: makePem(`${round}.test`), hosts: ['one.test'], http2: true, inner: 2 };
+      const defaults = new Map([[2, makePem(`${round}.default.test`)]]);
+      state = { ...state, certificates: new Map([...state.certificates, ['one', renewed]]) };
+      await apply({ defaults });
+      await until(
+        async () => (await presented()) === `${round}.test`,
+        () => `the ${round} certificate is not presented`,
+        20_000,
+      );
+      // Memory of the replaced certificate was freed in between.
+      await applyClients(clientsOf('one', authorities.one, authorities.three));
+      assert.equal(serverOf(await ask('one', pair('three'))), 'one');
+      await applyClients(clientsOf('one', authorities.one));
+      assert.equal(serverOf(await ask('one', pair('one'))), 'one');
+    }
+    const report = await world.engine.describe();
+    assert.deepEqual([report.pid, report.restarts], [pid, restarts]);
+  });
 }).timeout(60_000);
 
 /** A connection with a client certificate that stays open between requests. */
@@ -338,9 +362,10 @@ class OpenConnection {
   }
 }
 
-/** Returns the common name of the certificate that a listener presents for a name. */
-async function seeName(servername: string): Promise<string> {
-  const socket = connectTls({ host: '127.0.0.1', port, servername, rejectUnauthorized: false });
+/** Returns the common name of the certificate that a listener presents for a name. @param pem the client's */
+async function seeName(servername: string, pem?: string): Promise<string> {
+  const own = { ...(pem !== undefined && { cert: pem, key: pem }) };
+  const socket = connectTls({ host: '127.0.0.1', port, servername, ...own, rejectUnauthorized: false });
   try {
     await once(socket, 'secureConnect');
     return String(socket.getPeerCertificate().subject.CN);
