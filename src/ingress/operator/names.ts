@@ -6,7 +6,7 @@ export const places = {
   /** IngressControllers, and the Secret of the operator's certificate authority. */
   objects: 'openshift-ingress-operator',
   /** Routers and everything that belongs to them. */
-  routers: 'openshift-ingress',
+  routers: clusterNames.routerNamespace,
   /** ConfigMaps that IngressControllers name. */
   configuration: 'openshift-config',
   /** ConfigMaps that the operator publishes. */

@@ -1,3 +1,4 @@
+import { clusterNames } from '../../base/kubernetes/names.ts';
 import type { Address, Family } from '../../base/model/address.ts';
 import {
   type AddressRange,
@@ -101,7 +102,7 @@ export const noAssignments: Assignments = {
 };
 
 /**
- * Assigns the addresses of pools. The router's come first. Then the oldest object gets what it requests, or the
+ * Assigns the addresses of pools. The router's come first, then those of IngressControllers. Then the oldest object gets what it requests, or the
  * addresses in its status if they are free and a pool admits it. The rest is assigned by rendezvous hashing of the
  * object's UID, so that all agents agree, and an object without a status gets the same address after a restart, also
  * if the pool has grown.
@@ -112,7 +113,8 @@ export function assignAddresses(input: AssignmentInput): Assignments {
   const taken = new Map<string, AddressOwner>();
   const problems = takeForRouter(input.router, views, taken);
   const claims = [...input.claims].sort(byAge);
-  const wanted = claims.map((claim) => ({ claim, pools: listPools(claim, views, input.labelsOf) }));
+  const all = claims.map((claim) => ({ claim, pools: listPools(claim, views, input.labelsOf) }));
+  const wanted = [...all.filter(isOfRouter), ...all.filter((one) => !isOfRouter(one))];
   const decided = new Map<string, AddressAssignment>();
   for (const { claim, pools } of wanted) {
     if (pools.length === 0) continue;
@@ -198,6 +200,18 @@ function listPools(
     ({ pool }) =>
       (name === undefined || pool.meta.name === name) &&
       admitsNamespace(pool, meta.namespace, labelsOf(meta.namespace)),
+  );
+}
+
+/**
+ * Whether a claim is of the router of an IngressController, whose address no older object of a tenant may request. Pools must
+ * name the namespace of routers: where a tenant can create that namespace, it gains nothing.
+ */
+function isOfRouter({ claim, pools }: { readonly claim: AddressClaim; readonly pools: readonly PoolView[] }): boolean {
+  const { namespace } = claim.meta;
+  return (
+    namespace === clusterNames.routerNamespace &&
+    pools.every(({ pool }) => pool.namespaces?.names.has(namespace) === true)
   );
 }
 

@@ -12,7 +12,7 @@ const input: RuleInput = {
   addresses: [
     { address: '192.0.2.10', ports: [{ protocol: 'TCP', port: 80 }] },
     { address: '192.0.2.11', ports: [{ protocol: 'UDP', port: 53 }], translated: true },
-    { address: '2001:db8::10', ports: [] },
+    { address: '2001:db8::10', ports: [], translated: true },
   ],
   hidden: [
     { address: '192.0.2.10', holder: way(2, 4), isServing: true },

@@ -157,6 +157,26 @@ describe('assignAddresses', () => {
       { second: '192.0.2.13', moved: '192.0.2.12', outside: 'AddressNotUsable', late: 'AddressNotAssigned' },
     ],
     [
+      'serves routers of IngressControllers first where the pool names their namespace, and takes no address in use',
+      [pool('one', { addresses: ['192.0.2.11', '192.0.2.12'], namespaces: { names: ['openshift-ingress', 'shop'] } })],
+      [
+        { name: 'thief', age: 9, asked: ['192.0.2.11'] },
+        { name: 'old', age: 8, recorded: ['192.0.2.12'] },
+        { name: 'router', age: 1, namespace: 'openshift-ingress', recorded: ['192.0.2.11'] },
+        { name: 'second', namespace: 'openshift-ingress' },
+      ],
+      { router: '192.0.2.11', old: '192.0.2.12', thief: 'AddressNotAssigned', second: 'AddressNotAssigned' },
+    ],
+    [
+      'decides by age where the pool names no namespace',
+      [pool('one', { addresses: ['192.0.2.11'] })],
+      [
+        { name: 'old', age: 9, asked: ['192.0.2.11'] },
+        { name: 'router', namespace: 'openshift-ingress', recorded: ['192.0.2.11'] },
+      ],
+      { old: '192.0.2.11', router: 'AddressNotAssigned' },
+    ],
+    [
       'reports a full pool',
       [pool('one', { addresses: ['192.0.2.11'] })],
       [{ name: 'a', age: 1 }, { name: 'b' }],
