@@ -14,6 +14,7 @@ import type { Filters, HeaderChange, Redirect } from '../intent/match.ts';
 import type { ServiceShare, ShareTls } from '../intent/service-share.ts';
 import type { SiteDemand, SiteOwner } from '../intent/site-request.ts';
 import { isHttp2 } from '../objects/service.ts';
+import { findMatch, type GroupMatch } from './equal-groups.ts';
 import { rewriteOf } from './rewrite.ts';
 import { type Termination, terminationOf } from './termination.ts';
 
@@ -105,17 +106,6 @@ export function makeBackend(
   };
 }
 
-/** Returns the path and filters of the match that leads to a group. */
-function findMatch(
-  { matches, groups }: SiteDemand,
-  index: number,
-): { readonly path: string; readonly filters?: Filters } {
-  const own = groups[index]?.own;
-  if (own !== undefined) return own;
-  const match = matches.find(({ group }) => group === index);
-  return match === undefined ? { path: '' } : { path: match.path.value, filters: match.filters };
-}
-
 function defaultBalance(
   shares: readonly ServiceShare[],
   isPassthrough: boolean,
@@ -128,7 +118,7 @@ function defaultBalance(
 
 function makeHttp(
   { owner, demand: { tls, access, closed }, group }: GroupOfSite,
-  { path, filters }: ReturnType<typeof findMatch>,
+  { path, filters }: GroupMatch,
   defaults: HttpDefaults,
   authority: string | undefined,
 ): HttpBackend {

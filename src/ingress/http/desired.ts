@@ -13,6 +13,7 @@ import { type HttpDefaults, makeBackend } from './backend.ts';
 import type { KeyLimits, KeyPair } from './certificate.ts';
 import { CertificateBook, type CertificateRefusal, type SecretLookup } from './certificate-book.ts';
 import { CertificateList } from './certificate-list.ts';
+import { mapGroups } from './equal-groups.ts';
 import { SharedClaims } from './gateway-claims.ts';
 import { type GatewayPlan, noGatewayPlan } from './gateway-plan.ts';
 import { GatewayPlanner } from './gateway-planner.ts';
@@ -393,7 +394,7 @@ export class SitePlanner {
 
   #makeBackends({ request: { owner }, demand }: AdmittedHost): readonly Backend[] {
     const { defaults, serviceAuthorities } = this.#settings;
-    return demand.groups.map((group, index) => {
+    return mapGroups(demand, (group, index) => {
       const shared = serviceAuthorities === undefined ? undefined : serviceAuthority;
       const authority = group.tls?.authorities === undefined ? shared : authorityOf(owner.label, index);
       const name = group.tls === undefined || group.tls.isUnverified === true ? undefined : authority;

@@ -5,6 +5,7 @@ import type { Backend } from '../haproxy/model.ts';
 import type { Target } from '../haproxy/rule.ts';
 import type { SiteDemand, SiteRequest } from '../intent/site-request.ts';
 import { type HttpDefaults, listShareCertificates, makeBackend } from './backend.ts';
+import { mapGroups } from './equal-groups.ts';
 import { findUnfit } from './gateway-hosts.ts';
 import type { RefusedAtListener } from './gateway-plan.ts';
 import { makeRules, makeTargets, type RankedRule, requestPattern } from './gateway-rules.ts';
@@ -116,7 +117,7 @@ export class RequestPreparer {
     const known = this.#backends.get(demand);
     if (known !== undefined) return known;
     const { finder, defaults } = this.#parts;
-    const backends = demand.groups.map((group, index) =>
+    const backends = mapGroups(demand, (group, index) =>
       makeBackend({ owner, demand, group, index, isPassthrough }, finder, defaults, undefined),
     );
     this.#backends.set(demand, backends);

@@ -76,15 +76,15 @@ const at = '80@10.0.0.1';
 
 describe('SitePlanner with listeners of Gateways', () => {
   it('puts rules of all routes of a name in order of precedence', () => {
-    const { toys, compute } = start(...service('web', [8001]));
+    const { toys, compute } = start(...service('web', [8001]), ...service('other', [8002]));
     toys.listen(makeListener('gw/a'));
     toys.put(
-      { name: 'young', age: 2, hosts: { 'gw/a': ['a.test'] }, rules: [prefix('/', 'web'), prefix('/long/', 'web')] },
+      { name: 'young', age: 2, hosts: { 'gw/a': ['a.test'] }, rules: [prefix('/', 'web'), prefix('/long/', 'other')] },
       {
         name: 'old',
         age: 1,
         hosts: { 'gw/a': ['a.test', '*.test'] },
-        rules: [prefix('/', 'web'), { ...prefix('/', 'web'), method: 'GET' }],
+        rules: [prefix('/', 'web'), { ...prefix('/', 'other'), method: 'GET' }],
       },
       {
         name: 'exact',
@@ -92,7 +92,7 @@ describe('SitePlanner with listeners of Gateways', () => {
         hosts: { 'gw/a': ['a.test'] },
         rules: [
           { path: { type: 'exact', value: '/x' }, services: ['web'] },
-          { path: { type: 'regex', value: '/.' }, services: ['web'] },
+          { path: { type: 'regex', value: '/.' }, services: ['other'] },
         ],
       },
     );
@@ -410,7 +410,9 @@ describe('SitePlanner with listeners of Gateways', () => {
         fc.array(made, { maxLength: 4 }),
         fc.array(request, { minLength: 1, maxLength: 10 }),
         (listeners, routes, requests) => {
-          const { toys, compute } = start(...service('web', [8001]));
+          // Rules with the same Services would share a backend.
+          const names = ['web-0', 'web-1', 'web-2'];
+          const { toys, compute } = start(...names.flatMap((name) => service(name, [8001])));
           for (const [index, name] of listeners.entries())
             toys.listen(makeListener(`gw/l${index}`, name === '*' ? {} : { hostname: name }));
           const toyRoutes = routes.map(
@@ -418,9 +420,9 @@ describe('SitePlanner with listeners of Gateways', () => {
               name: `r${index}`,
               age,
               hosts: Object.fromEntries(listeners.map((own, number) => [`gw/l${number}`, intersect(own, hosts)])),
-              rules: rules.map(({ type, value, isPut }) => ({
+              rules: rules.map(({ type, value, isPut }, position) => ({
                 path: { type, value },
-                services: ['web'],
+                services: [`web-${position}`],
                 ...(isPut && { method: 'PUT' }),
               })),
             }),

@@ -111,7 +111,7 @@ describe('A second source of layer 7 requests', () => {
       [
         ['', undefined, 'be_http:shop:toy.one'],
         ['/api', true, 'be_http:shop:toy.one:1'],
-        ['/api', undefined, 'be_http:shop:toy.one:2'],
+        ['/api', undefined, 'be_http:shop:toy.one'],
       ],
     );
     assert.deepEqual(
@@ -162,7 +162,7 @@ describe('A second source of layer 7 requests', () => {
     );
     assert.deepEqual(
       sites.get('a.test')?.paths.map(({ path, backend }) => `${path} ${backend}`),
-      ['/x be_http:shop:toy.one', '/x be_http:bank:toy.two', '/y be_http:bank:toy.two:1', ' be_http:shop:route'],
+      ['/x be_http:shop:toy.one', '/x be_http:bank:toy.two', '/y be_http:bank:toy.two', ' be_http:shop:route'],
     );
     assert.deepEqual(refused, []);
   });
