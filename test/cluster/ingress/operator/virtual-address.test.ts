@@ -245,7 +245,7 @@ describe('The virtual address of an IngressController, with the compiled program
     }
   });
 
-  it('is free again when the IngressController is deleted', async () => {
+  it('is free again when the IngressController is deleted, or loses the annotation', async () => {
     lab.delete('two');
     await cluster.expect(
       () => routers.service('two') === undefined && lab.controller('two') === undefined,
@@ -258,6 +258,18 @@ describe('The virtual address of an IngressController, with the compiled program
     const pool = () => server.get(agentPaths.IngressAddressPool, 'routers')?.status as { free?: number } | undefined;
     await cluster.expect(() => pool()?.free === 1, pool);
     await routers.awaitAnswer(address.one, 'one');
+    lab.put('one', lab.controller('one')?.spec as object, { annotations: {} });
+    await lab.awaitCondition(
+      'one',
+      'LoadBalancerManaged',
+      'False EndpointPublishingStrategyExcludesManagedLoadBalancer',
+    );
+    assert.equal(routers.service('one'), undefined);
+    await cluster.settle(
+      () => cluster.holders(address.one),
+      (holders) => holders.length === 0,
+    );
+    await cluster.expect(() => pool()?.free === 2, pool);
   });
 
   it('does not replace the load balancer of a cloud until its Service is deleted', async () => {
