@@ -67,7 +67,8 @@ export function judgeIngresses(
         ...(line !== undefined && { line }),
       };
     });
-    return [{ file, title, verdict: verdictOf(findings), hosts, findings: shown }];
+    const verdict = explained.requests.length === 0 ? 'refused' : verdictOf(findings);
+    return [{ file, title, verdict, hosts, findings: shown }];
   });
 }
 

@@ -28,7 +28,7 @@ export function renderMigration({ objects }: MigrateDocument, screen: Screen): s
     objects.filter(({ verdict }) => wanted.includes(verdict)).length;
   const skipped = count('skipped');
   const summary = [
-    `${shown.length} objects: ${count('works', 'differs')} work`,
+    `${shown.length} ${shown.length === 1 ? 'object' : 'objects'}: ${count('works', 'differs')} work`,
     `${count('partly')} lack functions`,
     `${count('refused', 'invalid')} are not served`,
     ...(skipped === 0 ? [] : [`${skipped} of other kinds skipped`]),

@@ -138,6 +138,8 @@ function planCertificates(
   const listed: Certificate[] = [];
   const relisted: Certificate[] = [];
   const changed = changedKeys(before, wanted);
+  /** Hosts of new certificates that wait for a reload. */
+  const awaited = new Set<string>();
   let isComplete = true;
   for (const name of changed) {
     const [last, certificate] = [before.get(name), wanted.get(name)];
@@ -148,6 +150,7 @@ function planCertificates(
     if (renewed && cause !== undefined) {
       wait(cause, name);
       isComplete = false;
+      for (const key of hostKeys(certificate)) awaited.add(key);
       continue;
     }
     inForce.set(name, certificate);
@@ -165,6 +168,11 @@ function planCertificates(
   for (const name of changed) {
     const certificate = before.get(name);
     if (wanted.has(name) || certificate === undefined) continue;
+    // Its hosts need it until HAProxy has loaded the successor.
+    if (hostKeys(certificate).some((key) => awaited.has(key))) {
+      isComplete = false;
+      continue;
+    }
     inForce.delete(name);
     listed.push(certificate);
     steps.remove.push(
@@ -175,6 +183,11 @@ function planCertificates(
   // Compared as a whole: a host that moves between certificates keeps its entry.
   diffEntries(http2Entries(listed), http2Entries(relisted), steps, 'feature');
   return isComplete ? wanted : inForce.finish();
+}
+
+/** Returns the hosts of a certificate within its frontend and namespace. */
+function hostKeys({ name, hosts, inner }: Certificate): readonly string[] {
+  return hosts.map((host) => `${name.split(':')[0]}|${inner ?? ''}|${host}`);
 }
 
 function http2Entries(certificates: readonly Certificate[]): Maps {

@@ -41,3 +41,14 @@ function fillGroup(target: string | undefined, text: string): string | undefined
     return number === 0 ? all : number === 1 ? text : `$${number - 1}`;
   });
 }
+
+/** The literal text before an optional slash at the end of a path. */
+const optionalSlash = /^(?<before>[^?*+()[\]{}|\\$]*)(?:\/\?|\(\/\)\?|\(\/\?\))\$$/;
+
+/** Replaces an optional slash at the end, such as `/api/?$`, by one expression without and one with it. */
+export function listEndings(path: string, target: string | undefined): readonly Variant[] | undefined {
+  const before = optionalSlash.exec(path)?.groups?.before;
+  if (before === undefined) return undefined;
+  const paths = before.replace('^', '') === '' ? ['/$'] : [`${before}$`, `${before}/$`];
+  return paths.map((one) => ({ path: one, target }));
+}

@@ -1,5 +1,5 @@
 import type { PathMatch, PathRewrite } from '../intent/match.ts';
-import { listVariants } from './alternatives.ts';
+import { listEndings, listVariants } from './alternatives.ts';
 import type { IngressPath } from './ingress.ts';
 import type { Finding, IngressSettings } from './settings.ts';
 
@@ -32,7 +32,17 @@ const tails: ReadonlyMap<
   ['(/|$)(.*)', { rest: 2 }],
   ['(/|$)(.*)$', { rest: 2 }],
   ['(/|$)', {}],
+  ['(?:/|$)(.*)', { rest: 1 }],
+  ['(?:/|$)(.*)$', { rest: 1 }],
+  ['(?:/|$)', {}],
   ['(/.*|$)', { whole: 1 }],
+  ['(/(.*)|$)', { whole: 1, rest: 2 }],
+  ['(/(.*))?', { whole: 1, rest: 2, isText: true }],
+  ['(/(.*))?$', { whole: 1, rest: 2 }],
+  ['(?:/(.*))?', { rest: 1, isText: true }],
+  ['(?:/(.*))?$', { rest: 1 }],
+  ['(?:/.*)?', { isText: true }],
+  ['(?:/.*)?$', {}],
   ['(/.*)?', { whole: 1, isText: true }],
   ['(/.*)?$', { whole: 1 }],
   ['/?(.*)', { rest: 1, isText: true }],
@@ -40,10 +50,14 @@ const tails: ReadonlyMap<
   ['(/?)(.*)', { rest: 2, isText: true }],
   ['(/)?(.*)', { rest: 2, isText: true }],
   ['/?', { isText: true }],
+  ['/*', { isText: true }],
   ['/(.*)', { rest: 1, isBelow: true }],
   ['/(.*)$', { rest: 1, isBelow: true }],
   ['/()(.*)', { rest: 2, isBelow: true }],
   ['/(.+)', { rest: 1, isBelow: true }],
+  ['/(.+)$', { rest: 1, isBelow: true }],
+  ['/.+', { isBelow: true }],
+  ['/.+$', { isBelow: true }],
   ['/.*', { isBelow: true }],
   ['/.*$', { isBelow: true }],
   ['(.*)', { whole: 1, isText: true }],
@@ -57,7 +71,9 @@ const tails: ReadonlyMap<
  */
 export function planPaths(written: IngressPath, settings: IngressSettings): readonly PathPlan[] {
   const isRegex = settings.usesRegex && written.type !== 'Exact';
-  const variants = isRegex ? listVariants(written.path, settings.rewriteTarget) : undefined;
+  const variants = isRegex
+    ? (listEndings(written.path, settings.rewriteTarget) ?? listVariants(written.path, settings.rewriteTarget))
+    : undefined;
   if (variants === undefined) return [planPath(written, settings)];
   const plans = variants.map(({ path, target }) => {
     const { rewriteTarget: _, ...rest } = settings;
@@ -69,9 +85,17 @@ export function planPaths(written: IngressPath, settings: IngressSettings): read
     subject: written.field,
     value: JSON.stringify(written.path),
     outcome: 'differs',
-    message: `is served as prefixes by path element, and case-sensitive: ${plans.map(({ match }) => match.value).join(' ')}`,
+    message: `is served as ${nameKind(plans)}, and case-sensitive: ${plans.map(({ match }) => match.value).join(' ')}`,
   };
   return plans.map((plan) => ({ ...plan, finding }));
+}
+
+/** How the paths of a regular expression are compared. */
+function nameKind(plans: readonly PathPlan[]): string {
+  const kinds = new Set(
+    plans.map(({ match }) => (match.type === 'exact' ? 'exact paths' : 'prefixes by path element')),
+  );
+  return [...kinds].join(' and ');
 }
 
 function planPath(written: IngressPath, settings: IngressSettings): PathPlan {
@@ -110,9 +134,11 @@ function rewriteOf(path: string, target: string | undefined): string | undefined
 }
 
 function planRegex(written: IngressPath, { rewriteTarget }: IngressSettings): PathPlan {
-  const text = written.path.replace(/^\^/, '');
+  // A group with a name has its number, too.
+  const text = written.path.replace(/^\^/, '').replaceAll(/\(\?P?<[A-Za-z]\w*>/g, '(');
   // Authors nearly always mean a literal dot, as in "/index.php".
   const [, literal = '', tail = ''] = /^((?:\/|[A-Za-z0-9_~%-]|\.(?![*+?{]))*)(.*)$/.exec(text) ?? [];
+  if (tail === '$' && literal.startsWith('/')) return planExact(written, literal, rewriteTarget);
   const { base, found } = findTail(literal, tail);
   if (found === undefined || !literal.startsWith('/')) {
     return unservable(
@@ -132,15 +158,30 @@ function planRegex(written: IngressPath, { rewriteTarget }: IngressSettings): Pa
   const covers = found.isText === true && { covers: base || '/' };
   if (rewriteTarget === undefined || rewriteTarget === written.path) return { match, ...covers, finding: difference };
   const target = findTarget(rewriteTarget, found);
-  if (target === undefined) {
-    return unservable(
-      written,
-      `cannot be rewritten to ${rewriteTarget}`,
-      'write PREFIX(/|$)(.*) with rewrite-target /NEW/$2',
-    );
-  }
+  if (target === undefined) return unrewritable(written, rewriteTarget);
   const isIdentity = target.type === 'prefix' && target.value === (base || '/');
   return { match, ...covers, finding: difference, ...(!isIdentity && { rewrite: target }) };
+}
+
+/** Plans the only path that a regular expression matches. */
+function planExact(written: IngressPath, value: string, target: string | undefined): PathPlan {
+  if (target?.includes('$') === true) return unrewritable(written, target);
+  const rewrite = rewriteOf(value, target);
+  const finding: Finding = {
+    subject: written.field,
+    value: JSON.stringify(written.path),
+    outcome: 'differs',
+    message: `is served as exact path ${value}, and case-sensitive`,
+  };
+  return {
+    match: { type: 'exact', value },
+    ...(rewrite !== undefined && { rewrite: { type: 'full', value: rewrite } }),
+    finding,
+  };
+}
+
+function unrewritable(written: IngressPath, target: string): PathPlan {
+  return unservable(written, `cannot be rewritten to ${target}`, 'write PREFIX(/|$)(.*) with rewrite-target /NEW/$2');
 }
 
 /** Finds the longest known suffix. The last slash of the literal part may belong to it. */

@@ -30,6 +30,7 @@ describe('erctl migrate', () => {
         ingress('guarded', { 'b.test': { '/': 'web' } }, { ...nginx, annotations: { 'auth-url': 'http://x' } }),
         ingress('mirrored', { 'c.test': { '/': 'web' } }, { ...nginx, annotations: { 'mirror-target': '/x' } }),
         ingress('twin', paths, { ...nginx, age: 9, namespace: 'bank' }),
+        ingress('pattern', { 'd.test': { '~/[a-z]+/x': 'web' } }, { annotations: { [`${prefix}use-regex`]: 'true' } }),
         { apiVersion: 'v1', kind: 'ConfigMap', metadata: { name: 'x' } },
       ),
       [
@@ -38,6 +39,8 @@ describe('erctl migrate', () => {
         `Ingress shop/guarded: refused, differs spec.ingressClassName, closed ${prefix}auth-url`,
         `Ingress shop/mirrored: partly, differs spec.ingressClassName, refused ${prefix}mirror-target`,
         'Ingress bank/twin: refused, differs spec.ingressClassName, closed spec',
+        // No path is left.
+        'Ingress shop/pattern: refused, refused spec.rules[0].http.paths[0].path',
         'ConfigMap x: skipped',
       ],
     );

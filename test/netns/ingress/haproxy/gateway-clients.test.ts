@@ -293,6 +293,33 @@ describe('client certificates of listeners in a real HAProxy', () => {
     );
   });
 
+  it('presents a certificate until HAProxy has loaded its successor, which is too large for the socket', async () => {
+    const padding = Array.from({ length: 80 }, () => authorities.three.certificate).join('');
+    const put = async (name: string, pem: string) => {
+      const certificates = new Map([...state.certificates].filter(([known]) => !known.startsWith('infra:')));
+      state = {
+        ...state,
+        certificates: certificates.set(name, { name, pem, hosts: ['kept.test'], http2: true, inner: 1 }),
+      };
+      return await world.engine.apply(state);
+    };
+    assert.equal((await put('infra:old', makePem('old.test'))).pendingReload, false);
+    assert.equal(await seeName('kept.test'), 'old.test');
+    const reloaded = new Promise<void>((resolve) => world.once(resolve));
+    const { waiting } = await put('infra:new', `${makePem('new.test')}${padding}`);
+    assert.deepEqual([...waiting], [['size', ['infra:new']]]);
+    assert.equal(await seeName('kept.test'), 'old.test');
+    await reloaded;
+    await until(
+      async () => (await seeName('kept.test')) === 'new.test',
+      () => 'The successor is not presented',
+      10_000,
+    );
+    // Nothing waits for a successor that is small.
+    assert.equal((await put('infra:next', makePem('next.test'))).pendingReload, false);
+    assert.equal(await seeName('kept.test'), 'next.test');
+  });
+
   it('presents renewed certificates also where authorities have changed', async () => {
     const { pid, restarts } = await world.engine.describe();
     const presented = async () => await seeName('one.test', readFileSync(join(folder, 'one.pem'), 'utf8'));
