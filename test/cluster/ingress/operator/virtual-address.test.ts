@@ -288,4 +288,16 @@ describe('The virtual address of an IngressController, with the compiled program
     assert.equal(routers.service('aws')?.spec.loadBalancerClass, clusterNames.gatewayController);
     assert.match(routers.reasonOf(agentPaths.Service, key), /^(AddressNotAssigned .*)?$/);
   });
+
+  it('moves to another node with a router when its node dies', async () => {
+    putController('one');
+    address.one = await routers.awaitAddress('one');
+    routers.putEndpoints('one', [endpoint('one', 'a'), endpoint('one', 'b')]);
+    await routers.awaitAnswer(address.one, 'one');
+    const dead = await routers.awaitHolder(address.one);
+    await cluster.cut(dead);
+    await routers.awaitHolder(address.one, dead === 'a' ? 'b' : 'a');
+    await routers.awaitAnswer(address.one, 'one');
+    assert.deepEqual(routers.addressesOf('one'), [address.one]);
+  });
 });
