@@ -10,6 +10,7 @@ import { makeBudget, makePolicy } from './safety.ts';
 import { makeServices } from './services.ts';
 import type { IpMode } from './variables/model.ts';
 import { writeVariables } from './variables/variables.ts';
+import { readVirtualAddress } from './virtual-address.ts';
 import { isDaemonSet, makeWorkload } from './workload.ts';
 
 /** State of the cluster that the objects of a router depend on. */
@@ -41,7 +42,8 @@ export function makeObjects(
   const names = namesOf(name);
   const certificate = spec.defaultCertificate?.name || names.certificate;
   const files = references.digest;
-  const workload = { name, image, spec, strategy, variables, certificate, files, hasOneNode };
+  const hasVirtualAddress = readVirtualAddress(strategy, annotations) !== undefined;
+  const workload = { name, image, spec, strategy, variables, certificate, files, hasVirtualAddress, hasOneNode };
   // Drains skip the pods of DaemonSets, so a budget would have no effect.
   const budget = isDaemonSet(workload) ? undefined : makeBudget(name, spec);
   return [
@@ -51,7 +53,7 @@ export function makeObjects(
     ...references.copies,
     makePolicy(name),
     makeWorkload(workload),
-    ...makeServices({ name, domain, strategy, annotations, hasMetricsNodePort }),
+    ...makeServices({ name, domain, strategy, annotations, ipMode, hasMetricsNodePort }),
     ...(budget === undefined ? [] : [budget]),
   ];
 }

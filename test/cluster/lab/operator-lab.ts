@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { places } from '../../../src/ingress/operator/names.ts';
 import { executable } from '../../lab/executable.ts';
+import { asShipped } from '../../lab/rights.ts';
 import { until } from '../../until.ts';
 import { type KubeObject, TestApiServer } from './api-server.ts';
 import { clusterPaths } from './cluster.ts';
@@ -43,8 +44,9 @@ export class OperatorLab {
   #kubeconfig = '';
   #count = 0;
 
-  constructor(collections: readonly string[] = Object.values(operatorPaths)) {
-    this.server = new TestApiServer(collections);
+  /** @param server a server that another lab starts and stops, instead of one with the collections */
+  constructor(collections: readonly string[] = Object.values(operatorPaths), server?: TestApiServer) {
+    this.server = server ?? new TestApiServer(collections);
     // Objects with finalizers stay until the last one is removed.
     this.server.end = (collection, key) => this.#keepsForFinalizers(collection, key);
     this.server.onChange((collection) => {
@@ -93,18 +95,22 @@ export class OperatorLab {
     rmSync(this.folder, { recursive: true });
   }
 
-  /** Starts the compiled controller. */
-  start(args: readonly string[] = []): Program {
+  /** Starts the compiled controller. `at` is for the server of another lab: its kubeconfig, and a network namespace. */
+  start(args: readonly string[] = [], at?: { readonly kubeconfig: string; readonly netns: string }): Program {
     const options = {
       image: 'registry.example/egress-router:1',
-      kubeconfig: this.#kubeconfig,
+      kubeconfig: at?.kubeconfig ?? this.#kubeconfig,
       'lease-namespace': 'system',
       'lease-duration': '1s',
       'listen-address': '127.0.0.1',
       'listen-port': '0',
     };
     const flags = Object.entries(options).flatMap(([key, value]) => [`--${key}`, value]);
-    this.program = new Program(executable('egress-router-controller'), [...flags, '--ingress-controllers', ...args]);
+    const words = [...flags, '--ingress-controllers', ...args];
+    const command = [...asShipped('egress-router-controller'), ...words];
+    this.program = at
+      ? new Program('/sbin/ip', ['netns', 'exec', at.netns, ...command])
+      : new Program(executable('egress-router-controller'), words);
     return this.program;
   }
 
