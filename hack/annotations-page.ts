@@ -169,6 +169,12 @@ const otherWords: readonly (readonly [key: string, object: string, writer: strin
     '`spec.loadBalancerClass` of the Service of type LoadBalancer',
   ],
   [
+    ingressAnnotations.addressPool,
+    'IngressController, Service of type LoadBalancer',
+    'administrators, authors',
+    'name of the IngressAddressPool that assigns the virtual addresses; without it, a Service gets them from any pool that admits its namespace',
+  ],
+  [
     ingressAnnotations.serviceAnnotations,
     'IngressController',
     'administrators',

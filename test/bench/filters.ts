@@ -1,8 +1,7 @@
-import { type ChildProcess, execFile } from 'node:child_process';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import type { ChildProcess } from 'node:child_process';
+import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { promisify } from 'node:util';
 import { parseAddress } from '../../src/base/model/address.ts';
 import { askMaster, readProcesses } from '../../src/ingress/haproxy/master.ts';
 import type { HttpBackend } from '../../src/ingress/haproxy/model.ts';
@@ -10,13 +9,12 @@ import { makeBackend, makeServer, makeSite, makeState } from '../netns/ingress/h
 import { World } from '../netns/ingress/haproxy/world.ts';
 import { startHaproxy, untilAnswers } from './http.ts';
 import { origin, rivalHead } from './http-rivals.ts';
-import { cpuOf, formatTable, median } from './measure.ts';
+import { formatTable } from './measure.ts';
+import { costsOf } from './request-cost.ts';
 
-const run = promisify(execFile);
 const originPort = 17_001;
 const mirrorPort = 17_002;
 const rivalPort = 18_000;
-const rounds = 3;
 
 interface Case {
   readonly name: string;
@@ -85,12 +83,18 @@ export async function benchFilters(): Promise<string> {
     );
     await untilAnswers(world.httpPort);
     const processes = readProcesses(await askMaster(join(world.directory, 'master.sock'), 'show proc'));
-    const rows: string[][] = [];
-    for (const [index, { name, byHand }] of cases.entries()) {
-      const ours = await measure(folder, index, world.httpPort, processes?.workers[0] ?? 0);
-      const theirs = byHand && (await measure(folder, index, rivalPort, hand.pid ?? 0));
-      rows.push([name, ours.toFixed(1), theirs?.toFixed(1) ?? '–']);
-    }
+    const worker = processes?.workers[0] ?? 0;
+    const ours = cases.map((_, index) => ({ ...requestOf(index), port: world.httpPort, pid: worker }));
+    const theirs = cases.flatMap(({ byHand }, index) =>
+      byHand === undefined ? [] : [{ ...requestOf(index), port: rivalPort, pid: hand.pid ?? 0 }],
+    );
+    const figures = (await costsOf(folder, [...ours, ...theirs])).map((figure) => figure.toFixed(1));
+    const others = figures.slice(cases.length);
+    const rows = cases.map(({ name, byHand }, index) => [
+      name,
+      figures[index] ?? '',
+      byHand === undefined ? '–' : (others.shift() ?? ''),
+    ]);
     return formatTable(['', 'ours, CPU µs', 'by hand, CPU µs'], rows);
   } finally {
     await world.close();
@@ -99,19 +103,8 @@ export async function benchFilters(): Promise<string> {
   }
 }
 
-async function measure(folder: string, index: number, port: number, pid: number): Promise<number> {
-  const script = join(folder, 'filters.lua');
-  const headers = `{["Host"] = "${hostOf(index)}", ["Origin"] = "https://a.test"}`;
-  writeFileSync(script, `request = function() return wrk.format("GET", "/a/b", ${headers}) end`);
-  const figures: number[] = [];
-  for (let round = 0; round <= rounds; round++) {
-    const before = cpuOf(pid);
-    const { stdout } = await run('wrk', ['-t1', '-c32', '-d2s', '-s', script, `http://127.0.0.1:${port}/`]);
-    const count = Number(/(\d+) requests in/.exec(stdout)?.[1]);
-    // The first round warms up.
-    if (round > 0) figures.push(((cpuOf(pid) - before) * 1000) / count);
-  }
-  return median(figures);
+function requestOf(index: number) {
+  return { path: '/a/b', headers: { Host: hostOf(index), Origin: 'https://a.test' } };
 }
 
 function writeByHand(): string {

@@ -2,6 +2,7 @@
 import { cpus, release } from 'node:os';
 import { benchAddresses } from './addresses.ts';
 import { benchAttach, benchStart } from './attach.ts';
+import { benchConditions } from './conditions.ts';
 import { benchConnections } from './connections.ts';
 import { benchFilters } from './filters.ts';
 import { benchHttp } from './http.ts';
@@ -25,6 +26,7 @@ const parts = [
   ['Names of destinations', benchNames],
   ['HTTP: 10,000 Routes in HAProxy', benchHttp],
   ['Filters: CPU of a request beside HAProxy by hand', benchFilters],
+  ['Conditions: CPU of a request at a listener of a Gateway', benchConditions],
   ['Ingresses: 10,000 in the whole agent', benchIngresses],
   ['HTTPRoutes: 10,000 of one Gateway in the whole agent', benchHttpRoutes],
   ['Virtual addresses: moves between three nodes', benchAddresses],

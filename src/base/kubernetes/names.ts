@@ -23,4 +23,10 @@ export const clusterNames = {
   addressMembers: (routerName: string): string => `ingress-agent-${routerName}-members`,
   /** Secret with the keys of the heartbeats between these nodes. */
   addressKeys: (routerName: string): string => `ingress-agent-${routerName}-keys`,
+  /** Namespace of the routers of IngressControllers, as on OpenShift. Only administrators write there. */
+  routerNamespace: 'openshift-ingress',
+  /** Annotation of a Service or an IngressController: the only pool that may assign its virtual addresses. */
+  addressPool: 'egress-router.io/address-pool',
+  /** Condition of a Service of type LoadBalancer: whether ingress nodes hold its virtual addresses. */
+  addressCondition: 'egress-router.io/AddressHeld',
 } as const;

@@ -33,6 +33,11 @@ const wantedAddress = z.object({
   eligibleNodes: z.optional(z.array(nodeName)),
   /** Served ports. Everything else that is sent to the address is rejected, on every member. */
   ports: z.array(z.object({ protocol: z.enum(['TCP', 'UDP', 'SCTP']), port })),
+  /**
+   * Another program, such as kube-proxy, translates connections to the ports. Those that it does not translate are
+   * rejected: a program of the node that listens on the port serves something else.
+   */
+  translated: z.optional(z.boolean()),
 });
 
 /** A node that takes part in the election. */

@@ -26,7 +26,7 @@ export interface DrainedAddress {
 export interface RuleInput {
   /** `--name` of the router. */
   readonly router: string;
-  readonly addresses: readonly Pick<WantedAddress, 'address' | 'ports'>[];
+  readonly addresses: readonly Pick<WantedAddress, 'address' | 'ports' | 'translated'>[];
   readonly hidden: readonly HiddenAddress[];
   readonly drained: readonly DrainedAddress[];
   /** Hardware addresses of members, each with the addresses that belong to the member itself. */
@@ -104,6 +104,7 @@ function renderFamily(input: RuleInput, family: Family): string {
   const served = addresses.flatMap(({ address, ports }) =>
     ports.map(({ protocol, port }) => `${address} . ${protocol.toLowerCase()} . ${port} ${stay}`),
   );
+  const translated = addresses.filter((one) => one.translated === true);
   const own = input.members.flatMap(({ mac, addresses: texts }) =>
     texts.filter((text) => parseAddress(text)?.family === family).map((text) => `${mac} . ${text}`),
   );
@@ -116,6 +117,7 @@ function renderFamily(input: RuleInput, family: Family): string {
     pool: `type ${type}; flags timeout;`,
     served: `type ${type} . inet_proto . inet_service; flags timeout;`,
     hidden: `type ${type}; flags timeout;`,
+    translated: `type ${type}; flags timeout;`,
     members: 'type ether_addr;',
     own: `type ether_addr . ${type};`,
   };
@@ -136,6 +138,11 @@ table ${word} ${addressTableName(input.router)} {
 		type ${type}
 		flags timeout
 		${elements(hidden.map(({ address }) => `${address} ${move}`))}
+	}
+	set translated {
+		type ${type}
+		flags timeout
+		${elements(translated.map(({ address }) => `${address} ${stay}`))}
 	}
 	set members {
 		type ether_addr
@@ -178,7 +185,26 @@ ${family === 6 ? hidden.map(({ address }) => `\t\ticmpv6 type nd-neighbor-solici
 		${icmp} type { ${errors} } goto unknown-connection
 		goto new-connection
 	}
-}`;
+${renderTranslated(addresses, word, l4, icmp)}}`;
+}
+
+/**
+ * Rejects packets to addresses of Services that nothing has translated: before kube-proxy knows the address, and while
+ * the Service has no endpoint, they would reach whatever listens on the port of the node. IPVS translates at this hook
+ * with priorities up to 99.
+ */
+function renderTranslated(addresses: RuleInput['addresses'], word: string, l4: string, icmp: string): string {
+  // Nodes without such Services need no look-up for every packet.
+  if (!addresses.some((one) => one.translated === true)) return '';
+  return `	chain input {
+		type filter hook input priority 150
+		${word} daddr != @translated accept
+		ct state established,related accept
+		meta l4proto ${l4} accept
+		meta l4proto tcp reject with tcp reset
+		reject with ${icmp} port-unreachable
+	}
+`;
 }
 
 /** Creates a table with its sets and maps if they do not exist, and empties all of them and all chains. */

@@ -142,13 +142,16 @@ export async function startDaemon(
     ingressAddresses: () =>
       listRouterAddresses(ports.assignments.router, (address) => holdings.of(address), ports.gatewayAddresses),
     holdingOf: (address) => holdings.of(address),
-    addresses: () =>
-      reportAddresses({
-        services: inventory.all('Service'),
-        assignments: ports.assignments,
-        balancerClass: options.addresses.balancerClass,
-        holdingOf: (address) => holdings.of(address),
-      }),
+    // An agent that reads no pools must not remove the addresses that others write.
+    ...(!options.hostsOnly && {
+      addresses: () =>
+        reportAddresses({
+          services: inventory.all('Service'),
+          assignments: ports.assignments,
+          balancerClass: options.addresses.balancerClass,
+          holdingOf: (address) => holdings.of(address),
+        }),
+    }),
     guard,
     status: options.dryRun || !options.updatesStatus ? noStatus : status,
     log,

@@ -1,4 +1,5 @@
 import * as z from 'zod/mini';
+import { clusterNames } from '../../base/kubernetes/names.ts';
 import { type Address, type Family, parseAddress } from '../../base/model/address.ts';
 import type { Parsed } from '../../base/model/problem.ts';
 import type { Protocol } from '../../base/model/redirect.ts';
@@ -35,6 +36,8 @@ export interface LoadBalancer {
   readonly asked?: Address;
   /** Addresses in `status.loadBalancer`. */
   readonly recorded: readonly Address[];
+  /** The only pool that may assign its addresses. */
+  readonly pool?: string;
 }
 
 /** A port of a Service. */
@@ -137,11 +140,13 @@ function readBalancer(
     (family) => written.includes(`IPv${family}`) || clusterAddresses.some((one) => one.family === family),
   );
   const listed = balancerStatusOf(input);
+  const pool = readAnnotation(input, clusterNames.addressPool);
   return {
     ...(typeof className === 'string' && { className }),
     families: families.length === 0 ? [4] : families,
     ...(asked !== undefined && { asked }),
     recorded: (Array.isArray(listed) ? listed : []).flatMap((one) => (isRecord(one) ? parseOne(one.ip) : [])),
+    ...(pool !== undefined && { pool }),
   };
 }
 
@@ -156,9 +161,14 @@ function readTargetPort(written: unknown): Pick<ServicePort, 'targetPort'> {
 }
 
 function readIdled(input: unknown, clusterIp: unknown): Address | undefined {
-  const metadata = isRecord(input) && isRecord(input.metadata) ? input.metadata : {};
-  const since = isRecord(metadata.annotations) ? metadata.annotations[idledAnnotation] : undefined;
-  if (typeof since !== 'string' || since === '' || typeof clusterIp !== 'string') return undefined;
+  if (readAnnotation(input, idledAnnotation) === undefined || typeof clusterIp !== 'string') return undefined;
   const address = parseAddress(clusterIp);
   return address !== undefined && isEndpointAddress(address) ? address : undefined;
+}
+
+/** Returns the value of an annotation. Undefined if it is absent or empty. */
+function readAnnotation(input: unknown, key: string): string | undefined {
+  const metadata = isRecord(input) && isRecord(input.metadata) ? input.metadata : {};
+  const value = isRecord(metadata.annotations) ? metadata.annotations[key] : undefined;
+  return typeof value === 'string' && value !== '' ? value : undefined;
 }

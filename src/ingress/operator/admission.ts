@@ -6,6 +6,7 @@ import { longestName } from './names.ts';
 import type { IngressControllerSpec } from './spec.ts';
 import { completeStrategy, type Strategy, typeInStatus } from './strategy.ts';
 import { checkTlsProfile } from './tls-profile.ts';
+import { checkVirtualAddress } from './virtual-address.ts';
 
 /** The decision about an IngressController: its spec to apply, or the reasons against it. */
 export type Admission =
@@ -78,6 +79,7 @@ export function admit(
     ...checkDomain(meta, domain, owners),
     ...problems,
     ...(spec === undefined ? [] : checkSpec(spec, strategy)),
+    ...(spec === undefined ? [] : checkVirtualAddress(spec, strategy, object.annotations)),
     ...checkType(object, strategy),
   ];
   if (found.length > 0 || spec === undefined) {

@@ -47,6 +47,8 @@ export async function applyObject(
     return { reason: 'NameTaken', message: `${what} exists and belongs to another owner; delete or rename it` };
   }
   if (current !== undefined && isApplied(body, current)) return undefined;
+  const fixed = of === 'services' ? findFixedClass(body, current) : undefined;
+  if (fixed !== undefined) return { reason: 'ApplyFailed', message: `${what}: ${fixed}` };
   checkLeadership(leadership);
   const learn = store.expect(places.routers, name);
   try {
@@ -60,6 +62,20 @@ export async function applyObject(
     if (!isRefusal(error)) throw error;
     return { reason: 'ApplyFailed', message: error.message };
   }
+}
+
+/** The API server rejects another class of a load balancer, and the controller never deletes one that clients use. */
+function findFixedClass(body: RouterObject['body'], current: unknown): string | undefined {
+  const [next, before] = [classOf(body), classOf(current)];
+  if (next === undefined || before === undefined || next === before) return undefined;
+  return `spec.loadBalancerClass cannot change from ${before} to ${next}; delete the Service, and the controller creates it again with a new address`;
+}
+
+/** Returns the class of a Service of type LoadBalancer, or `none`. Undefined: it has another type. */
+function classOf(service: unknown): string | undefined {
+  const spec = isRecord(service) && isRecord(service.spec) ? service.spec : {};
+  if (spec.type !== 'LoadBalancer') return undefined;
+  return typeof spec.loadBalancerClass === 'string' ? spec.loadBalancerClass : 'none';
 }
 
 /** Kubernetes 1.25 rejects a disruption budget with a field that it does not know. */

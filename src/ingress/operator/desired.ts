@@ -10,6 +10,7 @@ import { makeBudget, makePolicy } from './safety.ts';
 import { makeServices } from './services.ts';
 import type { IpMode } from './variables/model.ts';
 import { writeVariables } from './variables/variables.ts';
+import { readVirtualAddress } from './virtual-address.ts';
 import { isDaemonSet, makeWorkload } from './workload.ts';
 
 /** State of the cluster that the objects of a router depend on. */
@@ -53,7 +54,19 @@ export function makeObjects(
   const names = namesOf(name);
   const certificate = spec.defaultCertificate?.name || names.certificate;
   const files = references.digest;
-  const workload = { name, image, spec, strategy, variables, certificate, files, hasOneNode, hasRevocationLists };
+  const hasVirtualAddress = readVirtualAddress(strategy, annotations) !== undefined;
+  const workload = {
+    name,
+    image,
+    spec,
+    strategy,
+    variables,
+    certificate,
+    files,
+    hasVirtualAddress,
+    hasOneNode,
+    hasRevocationLists,
+  };
   // Drains skip the pods of DaemonSets, so a budget would have no effect.
   const budget = isDaemonSet(workload) ? undefined : makeBudget(name, spec);
   return [
@@ -64,7 +77,7 @@ export function makeObjects(
     ...(revocationLists === undefined ? [] : [makeRevocationLists(name, revocationLists)]),
     makePolicy(name),
     makeWorkload(workload),
-    ...makeServices({ name, domain, strategy, annotations, hasMetricsNodePort }),
+    ...makeServices({ name, domain, strategy, annotations, ipMode, hasMetricsNodePort }),
     ...(budget === undefined ? [] : [budget]),
   ];
 }

@@ -3,6 +3,7 @@ import type { IngressController } from './ingress-controller.ts';
 import { annotations as keys } from './names.ts';
 import { readServiceAnnotations } from './services.ts';
 import type { IngressControllerSpec } from './spec.ts';
+import { completeStrategy } from './strategy.ts';
 import { unknownGroupsOf } from './tls-profile.ts';
 
 /** Returns the fields and annotations of an object that have no effect, with the reason, one line each. */
@@ -29,6 +30,10 @@ export function listIgnoredFields(
   const hardStop = annotations[keys.hardStopAfter];
   if (hardStop && clipHaproxyTime(hardStop) === undefined) {
     lines.push(`annotation ${keys.hardStopAfter} "${hardStop}": must be a time such as "30m"`);
+  }
+  const type = completeStrategy(endpointPublishingStrategy).type;
+  if (annotations[keys.addressPool] && (type === 'Private' || type === 'NodePortService')) {
+    lines.push(`annotation ${keys.addressPool}: only HostNetwork and LoadBalancerService have addresses of a pool`);
   }
   if (readServiceAnnotations(annotations[keys.serviceAnnotations]) === undefined) {
     lines.push(`annotation ${keys.serviceAnnotations}: must be an object of strings`);

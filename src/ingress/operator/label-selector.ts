@@ -50,3 +50,8 @@ export function selectorAsLabels(selector: unknown): Readonly<Record<string, str
   }
   return labels;
 }
+
+/** Whether a selector of nodes selects all of them. */
+export function isAnywhere(selector: object | undefined): boolean {
+  return selector === undefined || Object.keys(selectorAsLabels(selector) ?? {}).length === 0;
+}

@@ -6,7 +6,7 @@ export const places = {
   /** IngressControllers, and the Secret of the operator's certificate authority. */
   objects: 'openshift-ingress-operator',
   /** Routers and everything that belongs to them. */
-  routers: 'openshift-ingress',
+  routers: clusterNames.routerNamespace,
   /** ConfigMaps that IngressControllers name. */
   configuration: 'openshift-config',
   /** ConfigMaps that the operator publishes. */
@@ -29,6 +29,8 @@ export const annotations = {
   hardStopAfter: 'ingress.operator.openshift.io/hard-stop-after',
   /** `spec.loadBalancerClass` of the Service. */
   loadBalancerClass: 'egress-router.io/load-balancer-class',
+  /** The IngressAddressPool whose address the router gets. */
+  addressPool: clusterNames.addressPool,
   /** Annotations of the Service, a YAML or JSON object of strings. */
   serviceAnnotations: 'egress-router.io/service-annotations',
 } as const;

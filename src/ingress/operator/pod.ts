@@ -1,5 +1,5 @@
 import { hash } from 'node:crypto';
-import { selectorAsLabels } from './label-selector.ts';
+import { isAnywhere, selectorAsLabels } from './label-selector.ts';
 import {
   agentNameOf,
   agentNodeLabel,
@@ -31,6 +31,8 @@ export interface PodParts {
   readonly files: string;
   /** Whether the authorities of client certificates have revocation lists. */
   readonly hasRevocationLists: boolean;
+  /** Whether the ingress nodes hold an address for the router, so that its pods must run there. */
+  readonly hasVirtualAddress: boolean;
   /** Whether pods of one generation must run on different nodes. */
   readonly hasAffinity: boolean;
 }
@@ -92,28 +94,29 @@ function chooseNodes(selector: object | undefined): object {
   return Object.keys(labels).length === 0 ? {} : { nodeSelector: labels };
 }
 
-function makeAffinity({ name, spec, strategy, hasAffinity }: PodParts, digest: string): object {
+function makeAffinity(parts: PodParts, digest: string): object {
+  const { name, spec, hasAffinity } = parts;
   const affinity = {
-    ...(strategy.type === 'HostNetwork' && isAnywhere(spec.nodePlacement?.nodeSelector) && avoidAgents),
+    // An object with a node selector chooses nodes itself.
+    ...(isAnywhere(spec.nodePlacement?.nodeSelector) && chooseAgents(parts)),
     ...(hasAffinity && spreadPods(name, digest)),
   };
   return Object.keys(affinity).length === 0 ? {} : { affinity };
 }
 
 /**
- * Keeps routers off the nodes of the DaemonSet `ingress-agent`: both listen on ports of the node with SO_REUSEPORT, so the
- * kernel would give each an arbitrary half of the connections. An object with a node selector chooses nodes itself.
+ * Keeps routers with HostNetwork off the nodes of the DaemonSet `ingress-agent`: both listen on ports of the node with
+ * SO_REUSEPORT, so the kernel would give each an arbitrary half of the connections. Routers with a virtual address must run
+ * on these nodes: only a node with a ready pod holds the address.
  */
-const avoidAgents = {
-  nodeAffinity: {
-    requiredDuringSchedulingIgnoredDuringExecution: {
-      nodeSelectorTerms: [{ matchExpressions: [{ key: agentNodeLabel, operator: 'DoesNotExist' }] }],
+function chooseAgents({ strategy, hasVirtualAddress }: PodParts): object {
+  if (!hasVirtualAddress && strategy.type !== 'HostNetwork') return {};
+  const expression = { key: agentNodeLabel, operator: hasVirtualAddress ? 'Exists' : 'DoesNotExist' };
+  return {
+    nodeAffinity: {
+      requiredDuringSchedulingIgnoredDuringExecution: { nodeSelectorTerms: [{ matchExpressions: [expression] }] },
     },
-  },
-} as const;
-
-function isAnywhere(selector: object | undefined): boolean {
-  return selector === undefined || Object.keys(selectorAsLabels(selector) ?? {}).length === 0;
+  };
 }
 
 /**

@@ -4,7 +4,7 @@ import { within } from '../../base/kubernetes/limit.ts';
 import { patchStatus } from '../../base/kubernetes/status-patch.ts';
 import { isRecord } from '../../base/read/shape.ts';
 import { type Admission, admit, assignDomains } from './admission.ts';
-import { type ApplyParts, applyObject, type Obstacle, pruneObjects } from './apply.ts';
+import { type ApplyParts, applyObject, type Obstacle, ownerOf, pruneObjects } from './apply.ts';
 import { type Authority, AuthorityError } from './authority.ts';
 import { createCertificate, decode, isCurrent, type KeyPair, readKeyPair } from './certificates.ts';
 import type { DownloadSettings } from './crl/download.ts';
@@ -198,10 +198,9 @@ export class RouterWork {
     const { api, leadership, signal, stores } = this.#parts;
     const { name } = object.meta;
     const rollout = this.#readRollout(name);
-    const service =
-      admission.strategy.type === 'LoadBalancerService'
-        ? stores.of('services').get(places.routers, namesOf(name).router)
-        : undefined;
+    // With other strategies it exists for a virtual address only. A Service of another owner is not described.
+    const found = stores.of('services').get(places.routers, namesOf(name).router);
+    const service = ownerOf(found) === name ? found : undefined;
     const parts: StatusParts = {
       admission,
       rollout,

@@ -4,6 +4,8 @@ import { textOf } from './json.ts';
 import { annotations as keys, namesOf, selectorOf } from './names.ts';
 import { makeObject, type RouterObject } from './objects.ts';
 import { type Strategy, usualPorts } from './strategy.ts';
+import type { IpMode } from './variables/model.ts';
+import { readVirtualAddress } from './virtual-address.ts';
 
 /** Inputs of the Services of a router. */
 export interface ServiceParts {
@@ -12,6 +14,7 @@ export interface ServiceParts {
   readonly strategy: Strategy;
   /** Annotations of the IngressController. */
   readonly annotations: Readonly<Record<string, string>>;
+  readonly ipMode: IpMode;
   /** Whether the Service of type NodePort has the port of metrics: an administrator may remove it. */
   readonly hasMetricsNodePort: boolean;
 }
@@ -32,6 +35,11 @@ export function makeServices(parts: ServiceParts): readonly RouterObject[] {
       return [makeInternal(parts), makeBalancer(parts, parts.strategy.loadBalancer)];
     case 'NodePortService':
       return [makeInternal(parts), makeNodePort(parts)];
+    case 'HostNetwork':
+      return readVirtualAddress(parts.strategy, parts.annotations) === undefined
+        ? [makeInternal(parts)]
+        : // The administrator publishes the names of HostNetwork.
+          [makeInternal(parts), makeBalancer(parts, { scope: 'External', dnsManagementPolicy: 'Unmanaged' })];
     default:
       return [makeInternal(parts)];
   }
@@ -66,9 +74,10 @@ function makeNodePort({ name, hasMetricsNodePort }: ServiceParts): RouterObject 
 
 type Balancer = Extract<Strategy, { readonly type: 'LoadBalancerService' }>['loadBalancer'];
 
-function makeBalancer({ name, domain, annotations }: ServiceParts, balancer: Balancer): RouterObject {
+function makeBalancer({ name, domain, annotations, strategy, ipMode }: ServiceParts, balancer: Balancer): RouterObject {
   const { router } = namesOf(name);
-  const { [keys.loadBalancerClass]: loadBalancerClass } = annotations;
+  const virtual = readVirtualAddress(strategy, annotations);
+  const loadBalancerClass = virtual?.className ?? annotations[keys.loadBalancerClass];
   const { allowedSourceRanges = [], dnsManagementPolicy } = balancer;
   const content = {
     spec: {
@@ -80,6 +89,9 @@ function makeBalancer({ name, domain, annotations }: ServiceParts, balancer: Bal
       ports: webPorts,
       ...(allowedSourceRanges.length > 0 && { loadBalancerSourceRanges: allowedSourceRanges }),
       ...(loadBalancerClass && { loadBalancerClass }),
+      // Nothing needs a port of every node.
+      ...(virtual !== undefined && { allocateLoadBalancerNodePorts: false }),
+      ...(virtual !== undefined && ipMode === 'v4v6' && { ipFamilyPolicy: 'PreferDualStack' }),
     },
   };
   return makeObject('services', name, router, content, {
@@ -88,6 +100,7 @@ function makeBalancer({ name, domain, annotations }: ServiceParts, balancer: Bal
       // ExternalDNS publishes the name where it runs; the operator manages no DNS.
       ...(dnsManagementPolicy === 'Managed' && { 'external-dns.alpha.kubernetes.io/hostname': `*.${domain}` }),
       ...readServiceAnnotations(annotations[keys.serviceAnnotations]),
+      ...(virtual?.pool !== undefined && { [keys.addressPool]: virtual.pool }),
     },
   });
 }

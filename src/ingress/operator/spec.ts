@@ -50,7 +50,8 @@ const selector = z.nullish(
 const protocol = object({ protocol: choice('', 'TCP', 'PROXY') });
 const largest = 2_147_483_647;
 
-const publishing = object({
+/** Schema of `endpointPublishingStrategy`, in the spec and in the status. */
+export const publishingSchema = object({
   type: z.enum(
     ['LoadBalancerService', 'HostNetwork', 'Private', 'NodePortService'],
     'must be LoadBalancerService, HostNetwork, Private or NodePortService',
@@ -187,7 +188,7 @@ export const ingressControllerSchema = z.object(
   {
     domain: string('must be a domain'),
     replicas: numberOf(0, largest),
-    endpointPublishingStrategy: publishing,
+    endpointPublishingStrategy: publishingSchema,
     defaultCertificate: object({ name: string('must be the name of a Secret') }),
     namespaceSelector: selector,
     routeSelector: selector,

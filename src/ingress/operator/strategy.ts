@@ -1,5 +1,6 @@
+import * as z from 'zod/mini';
 import { isRecord } from '../../base/read/shape.ts';
-import type { IngressControllerSpec } from './spec.ts';
+import { type IngressControllerSpec, publishingSchema } from './spec.ts';
 
 type Protocol = 'TCP' | 'PROXY';
 
@@ -68,6 +69,13 @@ export function completeStrategy(written: IngressControllerSpec['endpointPublish
 export function typeInStatus(status: Readonly<Record<string, unknown>>): string | undefined {
   const strategy = status.endpointPublishingStrategy;
   return isRecord(strategy) && typeof strategy.type === 'string' ? strategy.type : undefined;
+}
+
+/** Returns `status.endpointPublishingStrategy`, which describes the router, once the object was admitted. */
+export function readAppliedStrategy(status: Readonly<Record<string, unknown>>): Strategy | undefined {
+  const read = z.safeParse(publishingSchema, status.endpointPublishingStrategy);
+  if (!read.success || !read.data) return undefined;
+  return completeStrategy(read.data as IngressControllerSpec['endpointPublishingStrategy']);
 }
 
 /** Whether clients speak the PROXY protocol. */

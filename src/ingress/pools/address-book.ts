@@ -110,13 +110,14 @@ export class AddressBook {
     const isOurs = balancer?.className === this.#settings.balancerClass;
     if (!isOurs && foreign.length === 0) return undefined;
     if (balancer === undefined || !isOurs) return { foreign };
-    const { asked, families, recorded } = balancer;
+    const { asked, families, recorded, pool } = balancer;
     const claim: AddressClaim = {
       kind: 'Service',
       meta,
       asked: asked === undefined ? [] : [asked],
       families: families.filter((family) => family !== asked?.family),
       recorded,
+      ...(pool !== undefined && { pool }),
     };
     return { claim, foreign };
   }

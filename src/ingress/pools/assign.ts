@@ -1,3 +1,4 @@
+import { clusterNames } from '../../base/kubernetes/names.ts';
 import type { Address, Family } from '../../base/model/address.ts';
 import {
   type AddressRange,
@@ -25,6 +26,8 @@ export interface AddressClaim {
   readonly families: readonly Family[];
   /** Addresses in its status. Other writers may change the status, so these are a preference, not a claim. */
   readonly recorded: readonly Address[];
+  /** Name of the only pool that may assign its addresses. Absent: every pool that admits its namespace. */
+  readonly pool?: string;
 }
 
 /** The owner of an assigned address. */
@@ -99,7 +102,7 @@ export const noAssignments: Assignments = {
 };
 
 /**
- * Assigns the addresses of pools. The router's come first. Then the oldest object gets what it requests, or the
+ * Assigns the addresses of pools. The router's come first, then those of IngressControllers. Then the oldest object gets what it requests, or the
  * addresses in its status if they are free and a pool admits it. The rest is assigned by rendezvous hashing of the
  * object's UID, so that all agents agree, and an object without a status gets the same address after a restart, also
  * if the pool has grown.
@@ -110,7 +113,8 @@ export function assignAddresses(input: AssignmentInput): Assignments {
   const taken = new Map<string, AddressOwner>();
   const problems = takeForRouter(input.router, views, taken);
   const claims = [...input.claims].sort(byAge);
-  const wanted = claims.map((claim) => ({ claim, pools: listPools(claim, views, input.labelsOf) }));
+  const all = claims.map((claim) => ({ claim, pools: listPools(claim, views, input.labelsOf) }));
+  const wanted = [...all.filter(isOfRouter), ...all.filter((one) => !isOfRouter(one))];
   const decided = new Map<string, AddressAssignment>();
   for (const { claim, pools } of wanted) {
     if (pools.length === 0) continue;
@@ -188,11 +192,27 @@ function takeForRouter(router: readonly Address[], views: readonly PoolView[], t
 }
 
 function listPools(
-  { meta }: AddressClaim,
+  { meta, pool: name }: AddressClaim,
   views: readonly PoolView[],
   labelsOf: AssignmentInput['labelsOf'],
 ): readonly PoolView[] {
-  return views.filter(({ pool }) => admitsNamespace(pool, meta.namespace, labelsOf(meta.namespace)));
+  return views.filter(
+    ({ pool }) =>
+      (name === undefined || pool.meta.name === name) &&
+      admitsNamespace(pool, meta.namespace, labelsOf(meta.namespace)),
+  );
+}
+
+/**
+ * Whether a claim is of the router of an IngressController, whose address no older object of a tenant may request. Pools must
+ * name the namespace of routers: where a tenant can create that namespace, it gains nothing.
+ */
+function isOfRouter({ claim, pools }: { readonly claim: AddressClaim; readonly pools: readonly PoolView[] }): boolean {
+  const { namespace } = claim.meta;
+  return (
+    namespace === clusterNames.routerNamespace &&
+    pools.every(({ pool }) => pool.namespaces?.names.has(namespace) === true)
+  );
 }
 
 function takeAsked(claim: AddressClaim, pools: readonly PoolView[], taken: Taken): AddressAssignment {

@@ -130,7 +130,7 @@ export class ClusterStatus implements StatusSink, ObjectObserver {
       case 'BackendTLSPolicy':
         return planPolicy(pick(this.#gateways?.policies.get(key), object), controllerName, object, now);
       case 'Service':
-        return planBalancer(pick(this.#addresses?.services.get(key), object), object);
+        return planBalancer(pick(this.#addresses?.services.get(key), object), object, now);
       case 'IngressAddressPool':
         return planPool(pick(this.#addresses?.pools.get(key), object), object, now);
       default: {

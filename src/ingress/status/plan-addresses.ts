@@ -1,9 +1,17 @@
 import { isDeepStrictEqual } from 'node:util';
-import { mergeConditions, readRecords, writeTime } from '../../base/kubernetes/conditions.ts';
+import {
+  type ConditionDraft,
+  mergeConditions,
+  readRecords,
+  saySame,
+  writeTime,
+} from '../../base/kubernetes/conditions.ts';
+import { clusterNames } from '../../base/kubernetes/names.ts';
 import type { SeenObject, StatusChange } from '../../base/kubernetes/status-writer.ts';
 import { keyOf } from '../../base/read/object-meta.ts';
+import { showValue } from '../../base/read/show-value.ts';
 import type { Service } from '../objects/service.ts';
-import type { Assignments, PoolReport } from '../pools/assign.ts';
+import type { AddressAssignment, Assignments, PoolReport } from '../pools/assign.ts';
 import type { Holding } from '../pools/holding.ts';
 
 /** Virtual addresses of a Service of type LoadBalancer with our class. */
@@ -13,6 +21,8 @@ export interface BalancerReport {
   readonly isPending?: true;
   /** Addresses that nodes hold. */
   readonly addresses: readonly string[];
+  /** Whether nodes hold all of its addresses. */
+  readonly condition: ConditionDraft;
 }
 
 /** Result of one IngressAddressPool. */
@@ -40,14 +50,25 @@ interface AddressReportInput {
 export function reportAddresses(input: AddressReportInput): AddressReports {
   const { assignments, holdingOf } = input;
   const services = new Map<string, BalancerReport>();
-  for (const { meta, balancer } of input.services) {
+  for (const { meta, balancer, localOnly } of input.services) {
     if (balancer?.className !== input.balancerClass) continue;
-    const addresses = assignments.claims.get(meta.uid)?.addresses.map(({ text }) => text) ?? [];
-    const isWaiting = addresses.some((address) => holdingOf(address).state === 'waiting');
+    const claim = assignments.claims.get(meta.uid);
+    const holdings = (claim?.addresses ?? []).map(({ text }) => ({ text, holding: holdingOf(text) }));
+    const isWaiting = holdings.some(({ holding }) => holding.state === 'waiting');
+    const refusal =
+      claim === undefined
+        ? refuseNamespace(meta.namespace, balancer.pool)
+        : (claim.refusal ?? findUnheld(holdings, localOnly));
     services.set(keyOf(meta), {
       uid: meta.uid,
       ...(isWaiting && { isPending: true }),
-      addresses: addresses.filter((address) => holdingOf(address).state === 'held'),
+      addresses: holdings.flatMap(({ text, holding }) => (holding.state === 'held' ? [text] : [])),
+      condition: {
+        type: clusterNames.addressCondition,
+        ...(refusal === undefined
+          ? { status: 'True', reason: 'AddressHeld', message: '' }
+          : { status: 'False', ...refusal }),
+      },
     });
   }
   const pools = assignments.pools.map(({ pool: { meta }, assigned, free, problems }): [string, PoolStatusReport] => [
@@ -57,17 +78,46 @@ export function reportAddresses(input: AddressReportInput): AddressReports {
   return { services, pools: new Map(pools) };
 }
 
+type AddressRefusal = NonNullable<AddressAssignment['refusal']>;
+
+function refuseNamespace(namespace: string, pool: string | undefined): AddressRefusal {
+  const message =
+    pool === undefined
+      ? `no pool of addresses admits the namespace ${namespace}; ask the administrator for an IngressAddressPool that does`
+      : `the annotation ${clusterNames.addressPool} names ${showValue(pool)}, which is no pool of addresses that the namespace ${namespace} may use; correct the name, or ask the administrator for an IngressAddressPool of that name that admits the namespace`;
+  return { reason: 'AddressNotUsable', message };
+}
+
+function findUnheld(
+  holdings: readonly { readonly text: string; readonly holding: Holding }[],
+  localOnly: boolean,
+): AddressRefusal | undefined {
+  const notes = holdings.flatMap(({ text, holding }) =>
+    holding.state === 'free' ? [`no ingress node holds ${text}: ${holding.reason}`] : [],
+  );
+  if (notes.length === 0) return undefined;
+  if (localOnly) {
+    notes.push(
+      'with externalTrafficPolicy Local, only an ingress node with a ready endpoint of the Service can hold it',
+    );
+  }
+  return { reason: 'AddressNotAssigned', message: notes.join('; ') };
+}
+
 /** Returns the status change of a Service. Undefined for a Service of another implementation, which has no report. */
 export function planBalancer(
   report: BalancerReport | undefined,
   { status }: Pick<SeenObject, 'status'>,
+  now: Date,
 ): StatusChange | undefined {
   if (report === undefined) return undefined;
+  const { addresses, condition } = report;
   const [loadBalancer] = readRecords([status.loadBalancer]);
   const written = readRecords(loadBalancer?.ingress).map(({ ip }) => ip);
-  if (isDeepStrictEqual(written, report.addresses)) return undefined;
-  const ingress = report.addresses.map((ip) => ({ ip }));
-  return { status: { loadBalancer: { ingress } }, wanted: JSON.stringify(report.addresses) };
+  const conditions = mergeConditions([condition], status.conditions, { now: writeTime(now) });
+  if (isDeepStrictEqual(written, addresses) && saySame(conditions, status.conditions)) return undefined;
+  const ingress = addresses.map((ip) => ({ ip }));
+  return { status: { loadBalancer: { ingress }, conditions }, wanted: JSON.stringify([addresses, condition]) };
 }
 
 /** Returns the status change of an IngressAddressPool. */

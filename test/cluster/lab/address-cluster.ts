@@ -39,11 +39,21 @@ type Program = keyof typeof containers;
  */
 export class AddressCluster {
   readonly folder = mkdtempSync(join(tmpdir(), 'ervc-'));
-  readonly server = new TestApiServer([...Object.values(agentPaths), secretsPath], { address: 'any' });
+  readonly server: TestApiServer;
   readonly #agents = new Map<HostName, Agent>();
   readonly #programs = new Map<string, ChildProcess>();
   #kubeconfig = '';
   #log = '';
+
+  /** @param paths of further lists that the server has */
+  constructor(paths: readonly string[] = []) {
+    this.server = new TestApiServer([...Object.values(agentPaths), secretsPath, ...paths], { address: 'any' });
+  }
+
+  /** A kubeconfig for programs in any namespace of the cluster. */
+  get kubeconfig(): string {
+    return this.#kubeconfig;
+  }
 
   get #names(): string[] {
     return [...Object.keys(numbers), 'switch'].map((host) => this.netns(host));

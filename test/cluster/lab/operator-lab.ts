@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { places } from '../../../src/ingress/operator/names.ts';
 import { executable } from '../../lab/executable.ts';
+import { asShipped } from '../../lab/rights.ts';
 import { until } from '../../until.ts';
 import { type KubeObject, TestApiServer } from './api-server.ts';
 import { clusterPaths } from './cluster.ts';
@@ -43,8 +44,9 @@ export class OperatorLab {
   #kubeconfig = '';
   #count = 0;
 
-  constructor(collections: readonly string[] = Object.values(operatorPaths)) {
-    this.server = new TestApiServer(collections);
+  /** @param server a server that another lab starts and stops, instead of one with the collections */
+  constructor(collections: readonly string[] = Object.values(operatorPaths), server?: TestApiServer) {
+    this.server = server ?? new TestApiServer(collections);
     // Objects with finalizers stay until the last one is removed.
     this.server.end = (collection, key) => this.#keepsForFinalizers(collection, key);
     this.server.onChange((collection) => {
@@ -93,11 +95,20 @@ export class OperatorLab {
     rmSync(this.folder, { recursive: true });
   }
 
-  /** Starts the compiled controller. */
-  start(args: readonly string[] = [], environment: Readonly<Record<string, string>> = {}): Program {
+  /**
+   * Starts the compiled controller.
+   *
+   * @param environment variables of the controller, unless `at` is given
+   * @param at for the server of another lab: its kubeconfig, and a network namespace
+   */
+  start(
+    args: readonly string[] = [],
+    at?: { readonly kubeconfig: string; readonly netns: string },
+    environment: Readonly<Record<string, string>> = {},
+  ): Program {
     const options = {
       image: 'registry.example/egress-router:1',
-      kubeconfig: this.#kubeconfig,
+      kubeconfig: at?.kubeconfig ?? this.#kubeconfig,
       'lease-namespace': 'system',
       'lease-duration': '1s',
       'listen-address': '127.0.0.1',
@@ -105,7 +116,10 @@ export class OperatorLab {
     };
     const flags = Object.entries(options).flatMap(([key, value]) => [`--${key}`, value]);
     const words = [...flags, '--ingress-controllers', ...args];
-    this.program = new Program(executable('egress-router-controller'), words, environment);
+    const command = [...asShipped('egress-router-controller'), ...words];
+    this.program = at
+      ? new Program('/sbin/ip', ['netns', 'exec', at.netns, ...command])
+      : new Program(executable('egress-router-controller'), words, environment);
     return this.program;
   }
 

@@ -6,6 +6,7 @@ import { type AddressState, addressFiles } from '../../addresses/documents.ts';
 import { readOwnAddresses } from '../../backends/own-addresses.ts';
 import { readNodeAddresses } from '../../gateway/addresses.ts';
 import { type SitePorts, sitePortKey } from '../../gateway/site-ports.ts';
+import type { EndpointState } from '../../objects/endpoint-slice.ts';
 import type { Inventory } from '../../objects/inventory.ts';
 import type { AddressOwner } from '../../pools/assign.ts';
 import { Holdings } from '../../pools/holdings.ts';
@@ -146,13 +147,19 @@ function listOtherPorts(
   }
 }
 
-/** With `externalTrafficPolicy: Local`, only a node with a ready endpoint serves a Service. Undefined: any node does. */
+/**
+ * With `externalTrafficPolicy: Local`, only a node with a ready endpoint serves a Service, or if there is none, one with an
+ * endpoint that is terminating and still serves (KEP-1669). Undefined: any node does.
+ */
 function listLocalNodes({ kind, meta }: AddressOwner, inventory: Inventory): ReadonlySet<string> | undefined {
   if (kind !== 'Service' || meta === undefined) return undefined;
   const key = keyOf(meta);
   if (inventory.get('Service', key)?.localOnly !== true) return undefined;
   const endpoints = inventory.slicesOf(key).flatMap((slice) => slice.endpoints);
-  return new Set(endpoints.flatMap(({ state, node }) => (state === 'ready' && node !== undefined ? [node] : [])));
+  const listNodes = (wanted: EndpointState) =>
+    new Set(endpoints.flatMap(({ state, node }) => (state === wanted && node !== undefined ? [node] : [])));
+  const ready = listNodes('ready');
+  return ready.size > 0 ? ready : listNodes('draining');
 }
 
 function nameOf(protocol: IngressPort['protocol']): ServedPort['protocol'] {

@@ -51,6 +51,8 @@ export function describeWanted({
       owner: nameOwner(owner),
       ...(nodes !== undefined && { eligibleNodes: nodes }),
       ports: sortPorts(portsOf(owner)),
+      // kube-proxy serves Services.
+      ...(owner.kind === 'Service' && { translated: true }),
     };
   };
   const owners = [...assignments.owners.values()].sort((one, other) =>

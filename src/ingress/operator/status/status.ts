@@ -13,7 +13,9 @@ import { hasOnlyCommonName } from '../certificates.ts';
 import type { IngressController } from '../ingress-controller.ts';
 import { podLabel } from '../names.ts';
 import { isComplete, type Rollout } from '../rollout.ts';
+import { readAppliedStrategy } from '../strategy.ts';
 import type { TlsProfile } from '../tls-profile.ts';
+import { readVirtualAddress } from '../virtual-address.ts';
 import { describePublishing, type PublishingParts } from './publishing-conditions.ts';
 import { describeRevocation, type RevocationReport } from './revocation-condition.ts';
 import { summarize } from './summary-conditions.ts';
@@ -89,7 +91,8 @@ export function planStatus(object: IngressController, parts: StatusParts, date =
   return { patch: isSame ? undefined : { ...patch, conditions }, conditions, next };
 }
 
-function describe({ meta }: IngressController, parts: StatusParts): readonly ConditionDraft[] {
+function describe(object: IngressController, parts: StatusParts): readonly ConditionDraft[] {
+  const { meta } = object;
   const { admission, rollout, pods, obstacle, ignored, revocation, service, failure, certificate } = parts;
   const admitted: ConditionDraft = admission.isAdmitted
     ? { type: 'Admitted', status: 'True', reason: 'Valid', message: '' }
@@ -110,7 +113,7 @@ function describe({ meta }: IngressController, parts: StatusParts): readonly Con
   return [
     admitted,
     ...describeWorkload(rollout, pods),
-    ...describePublishing({ strategy: admission.strategy, service, failure }),
+    ...describePublishing({ ...describePublished(object, parts), service, failure }),
     describeUpgrade(certificate, admission.domain, meta.name),
     {
       type: 'EvaluationConditionsDetected',
@@ -122,6 +125,19 @@ function describe({ meta }: IngressController, parts: StatusParts): readonly Con
     ...lists,
     ...fields,
   ];
+}
+
+/** A refused change leaves the router and its Service unchanged. */
+function describePublished(
+  { status, annotations }: IngressController,
+  { admission, service }: StatusParts,
+): Pick<PublishingParts, 'strategy' | 'virtual'> {
+  if (admission.isAdmitted) {
+    const { strategy } = admission;
+    return { strategy, virtual: readVirtualAddress(strategy, annotations) };
+  }
+  const strategy = readAppliedStrategy(status) ?? admission.strategy;
+  return { strategy, virtual: service === undefined ? undefined : readVirtualAddress(strategy, annotations) };
 }
 
 function describeUpgrade(certificate: string | undefined, domain: string, name: string): ConditionDraft {

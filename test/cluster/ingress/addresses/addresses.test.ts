@@ -171,6 +171,7 @@ describe('virtual addresses in a cluster', () => {
       owner: 'Service shop/web',
       eligibleNodes: ['b'],
       ports: [{ protocol: 'TCP', port: 3306 }],
+      translated: true,
     });
     // The endpoint moves, and the address follows.
     cluster.putSlice('web', [{ address: '10.0.0.9', node: 'a' }]);

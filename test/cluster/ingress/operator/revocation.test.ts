@@ -76,7 +76,7 @@ describe('Revocation lists, by the compiled controller', function () {
     (deployment as KubeObject & { spec: { template: { spec: Pod } } }).spec.template.spec;
   const restart = async (): Promise<void> => {
     await lab.program?.end();
-    lab.start([], environment);
+    lab.start([], undefined, environment);
   };
 
   before(async () => {
@@ -105,7 +105,7 @@ describe('Revocation lists, by the compiled controller', function () {
     });
     bundle('clients', root);
     lab.put('a', clientTls('clients'));
-    lab.start([], environment);
+    lab.start([], undefined, environment);
     await lab.awaitCondition('a', 'RevocationListsValid', 'True AsExpected');
     assert.equal(stored('a'), signed[0]);
     const deployment = await lab.awaitRouter('deployments', 'router-a');

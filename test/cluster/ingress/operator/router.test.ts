@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { type RequestOptions, request } from 'node:https';
 import { tmpdir } from 'node:os';
-import { dirname, join } from 'node:path';
+import { join } from 'node:path';
 import { connect, type TLSSocket } from 'node:tls';
 import { createCertificate } from '../../../../src/ingress/operator/certificates.ts';
 import { places } from '../../../../src/ingress/operator/names.ts';
@@ -14,14 +14,9 @@ import type { KubeObject } from '../../lab/api-server.ts';
 import { writeKubeconfig } from '../../lab/kubeconfig.ts';
 import { OperatorLab, operatorPaths as paths } from '../../lab/operator-lab.ts';
 import { Program } from '../../lab/program.ts';
+import { mountPod, noDelay } from '../../lab/router-pod.ts';
 import { listPermissions, permissionOf } from '../../manifests/rbac.ts';
 import { render } from '../../manifests/rendered.ts';
-
-interface Container {
-  readonly name: string;
-  readonly command: readonly string[];
-  readonly env?: readonly { readonly name: string; readonly value?: string; readonly valueFrom?: object }[];
-}
 
 const token = 'router';
 const routerPaths = { ...paths, slices: '/apis/discovery.k8s.io/v1/endpointslices' };
@@ -128,45 +123,14 @@ describe('The router of an IngressController', function () {
     rmSync(folder, { recursive: true });
   });
 
-  /** Writes the files of a router's volumes; returns where a path of the pod is here. */
-  function mount(name: string): (path: string) => string {
-    const place = (path: string) => join(folder, name, path);
-    const write = (path: string, data: unknown, isSecret: boolean) => {
-      for (const [key, value] of Object.entries((data ?? {}) as Record<string, string>)) {
-        const file = place(`${path}/${key}`);
-        mkdirSync(dirname(file), { recursive: true });
-        writeFileSync(file, isSecret ? Buffer.from(value, 'base64') : value);
-      }
-    };
-    write(mountPaths.certificate, lab.router('secrets', `router-certs-${name}`)?.data, true);
-    write(mountPaths.metricsCertificate, lab.router('secrets', `router-metrics-certs-${name}`)?.data, true);
-    write(mountPaths.stats, lab.router('secrets', `router-stats-${name}`)?.data, true);
-    write(mountPaths.services, lab.router('configMaps', 'service-ca-bundle')?.data, false);
-    write(mountPaths.clientAuthorities, lab.router('configMaps', `router-client-ca-${name}`)?.data, false);
-    write(mountPaths.errorPages, lab.router('configMaps', `${name}-errorpages`)?.data, false);
-    return place;
-  }
-
   /** Starts a router's containers with its arguments and variables, and checks what it serves. */
   async function serve(name: string, https: number, stats: number): Promise<void> {
-    const { spec } = lab.router('deployments', `router-${name}`) as KubeObject & {
-      spec: { template: { spec: { containers: readonly Container[] } } };
-    };
-    const [router, haproxy] = spec.template.spec.containers as readonly [Container, Container];
-    const place = mount(name);
-    const environment = Object.fromEntries(
-      (router.env ?? []).map(({ name: variable, value = '' }) => [
-        variable,
-        value.startsWith('/') ? place(value) : value,
-      ]),
-    );
-    const own = { NODE_NAME: 'n1', POD_NAMESPACE: places.routers };
+    const { router, haproxy, environment, place } = mountPod(lab, name, folder);
     const kubeconfig = writeKubeconfig(mkdtempSync(join(folder, 'k-')), lab.url, { user: { token } });
-    // Added: it ends without a delay.
-    const delay = { ROUTER_GRACEFUL_SHUTDOWN_DELAY: '1ms' };
-    const start = ({ command }: Container, variables: Readonly<Record<string, string>>) =>
-      new Program(executable(command[0] ?? ''), command.slice(1), { ...variables, ...delay });
-    const programs = [start(haproxy, {}), start(router, { ...environment, ...own, KUBECONFIG: kubeconfig })];
+    const variables = { ...environment, KUBECONFIG: kubeconfig };
+    const start = ([program = '', ...words]: readonly string[], own: Readonly<Record<string, string>>) =>
+      new Program(executable(program), words, own);
+    const programs = [start(haproxy, noDelay), start(router, variables)];
     const output = () => programs.map((program) => program.output);
     try {
       const ask = async (path: string, headers: Readonly<Record<string, string>> = {}) => {

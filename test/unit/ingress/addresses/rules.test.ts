@@ -11,8 +11,8 @@ const input: RuleInput = {
   router: 'ingress',
   addresses: [
     { address: '192.0.2.10', ports: [{ protocol: 'TCP', port: 80 }] },
-    { address: '192.0.2.11', ports: [{ protocol: 'UDP', port: 53 }] },
-    { address: '2001:db8::10', ports: [] },
+    { address: '192.0.2.11', ports: [{ protocol: 'UDP', port: 53 }], translated: true },
+    { address: '2001:db8::10', ports: [], translated: true },
   ],
   hidden: [
     { address: '192.0.2.10', holder: way(2, 4), isServing: true },
@@ -37,5 +37,6 @@ describe('renderRules', () => {
   it('renders no elements without addresses, members or moves', () => {
     const rules = renderRules({ ...input, addresses: [], hidden: [], drained: [], members: [], arpSources: [] });
     assert.doesNotMatch(rules, /elements/);
+    assert.doesNotMatch(rules, /hook input priority 150/);
   });
 });

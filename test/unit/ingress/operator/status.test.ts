@@ -32,8 +32,13 @@ const unscheduled = {
 
 const at = new Date('2026-01-01T01:00:00Z');
 
-function plan(parts: Partial<StatusParts>, spec: object = {}, status: object = {}) {
-  const object = readSample(spec, { status });
+function plan(
+  parts: Partial<StatusParts>,
+  spec: object = {},
+  status: object = {},
+  annotations: Readonly<Record<string, string>> = {},
+) {
+  const object = readSample(spec, { status, annotations });
   const admission = admitSample(object);
   return planStatus(
     object,
@@ -217,6 +222,52 @@ describe('The status of an IngressController', () => {
       for (const [type, words] of Object.entries(want)) assert.equal(find(conditions, type), words, type);
     });
   }
+
+  const host = {
+    endpointPublishingStrategy: {
+      type: 'HostNetwork',
+      hostNetwork: { httpPort: 8080, httpsPort: 8443, statsPort: 1937 },
+    },
+  };
+  const unheld = (reason: string, message: string) => ({
+    status: { conditions: [{ type: 'egress-router.io/AddressHeld', status: 'False', reason, message }] },
+  });
+  for (const [name, spec, one, ready, message] of [
+    ['a held address', host, service, 'True LoadBalancerProvisioned', /provisioned/],
+    ['a Service that does not exist', host, undefined, 'False ServiceNotFound', /missing/],
+    ['no report of the ingress agent', host, {}, 'False LoadBalancerPending', /DaemonSet ingress-agent/],
+    ['a full pool', host, unheld('AddressNotAssigned', 'full'), 'False AddressNotAssigned', /no address: full$/],
+    ['a missing pool', balancer, unheld('AddressNotUsable', 'no'), 'False AddressNotUsable', /no address: no$/],
+  ] as const) {
+    it(`says whether nodes hold its virtual address: ${name}`, () => {
+      const { conditions } = plan({ service: one }, spec, {}, { 'egress-router.io/address-pool': 'lan' });
+      const isHost = spec === host;
+      assert.equal(
+        find(conditions, 'LoadBalancerManaged'),
+        isHost ? 'True WantedByAddressPool' : 'True WantedByEndpointPublishingStrategy',
+      );
+      assert.equal(find(conditions, 'LoadBalancerReady'), ready);
+      assert.match(textOf(conditions.find(({ type }) => type === 'LoadBalancerReady')?.message), message);
+      assert.equal(find(conditions, 'Available')?.startsWith('True'), ready.startsWith('True'));
+      assert.equal(find(conditions, 'DNSManaged'), 'False UnmanagedDNS');
+    });
+  }
+
+  it('needs no annotation of a cloud for an internal address of a pool', () => {
+    const internal = {
+      endpointPublishingStrategy: { type: 'LoadBalancerService', loadBalancer: { scope: 'Internal' } },
+    };
+    const { conditions } = plan({ service }, internal, {}, { 'egress-router.io/address-pool': 'lan' });
+    assert.equal(find(conditions, 'LoadBalancerProgressing'), 'False LoadBalancerNotProgressing');
+  });
+
+  it('describes the load balancer in use when another type is refused', () => {
+    const status = { selector: 'a=b', endpointPublishingStrategy: { type: 'LoadBalancerService' }, conditions: [] };
+    const { conditions } = plan({ service }, {}, status);
+    assert.equal(find(conditions, 'Admitted'), 'False Invalid');
+    assert.equal(find(conditions, 'LoadBalancerManaged'), 'True WantedByEndpointPublishingStrategy');
+    assert.equal(find(conditions, 'LoadBalancerReady'), 'True LoadBalancerProvisioned');
+  });
 
   for (const [type, status, seconds] of [
     ['Admitted', 'False', 0],

@@ -23,10 +23,13 @@ interface ClaimSketch {
   readonly asked?: readonly string[];
   readonly recorded?: readonly string[];
   readonly families?: AddressClaim['families'];
+  readonly pool?: string;
 }
 
-function claim({ name, age = 0, namespace = 'shop', asked = [], recorded = [], families }: ClaimSketch): AddressClaim {
+function claim(sketch: ClaimSketch): AddressClaim {
+  const { name, age = 0, namespace = 'shop', asked = [], recorded = [], families, pool: only } = sketch;
   return {
+    ...(only !== undefined && { pool: only }),
     kind: 'Gateway',
     meta: { namespace, name, uid: name, created: 1_000_000 - age, labels: {} },
     asked: asked.map(at),
@@ -135,6 +138,43 @@ describe('assignAddresses', () => {
         { name: 'any' },
       ],
       { half: 'AddressNotUsable', whole: '192.0.2.10,192.0.2.12', late: 'AddressNotAssigned', any: '192.0.2.11' },
+    ],
+    [
+      'assigns the address of the named pool only, if it admits the namespace',
+      [
+        pool('one', { addresses: ['192.0.2.11'] }),
+        pool('two', { addresses: ['192.0.2.12', '192.0.2.13'] }),
+        pool('bank', { addresses: ['198.51.100.1'], namespaces: { names: ['bank'] } }),
+      ],
+      [
+        { name: 'second', age: 5, pool: 'two', recorded: ['192.0.2.13'] },
+        { name: 'moved', age: 4, pool: 'two', recorded: ['192.0.2.11'] },
+        { name: 'outside', age: 3, pool: 'two', asked: ['192.0.2.11'] },
+        { name: 'late', age: 2, pool: 'two' },
+        { name: 'foreign', age: 1, pool: 'bank' },
+        { name: 'unknown', pool: 'three' },
+      ],
+      { second: '192.0.2.13', moved: '192.0.2.12', outside: 'AddressNotUsable', late: 'AddressNotAssigned' },
+    ],
+    [
+      'serves routers of IngressControllers first where the pool names their namespace, and takes no address in use',
+      [pool('one', { addresses: ['192.0.2.11', '192.0.2.12'], namespaces: { names: ['openshift-ingress', 'shop'] } })],
+      [
+        { name: 'thief', age: 9, asked: ['192.0.2.11'] },
+        { name: 'old', age: 8, recorded: ['192.0.2.12'] },
+        { name: 'router', age: 1, namespace: 'openshift-ingress', recorded: ['192.0.2.11'] },
+        { name: 'second', namespace: 'openshift-ingress' },
+      ],
+      { router: '192.0.2.11', old: '192.0.2.12', thief: 'AddressNotAssigned', second: 'AddressNotAssigned' },
+    ],
+    [
+      'decides by age where the pool names no namespace',
+      [pool('one', { addresses: ['192.0.2.11'] })],
+      [
+        { name: 'old', age: 9, asked: ['192.0.2.11'] },
+        { name: 'router', namespace: 'openshift-ingress', recorded: ['192.0.2.11'] },
+      ],
+      { old: '192.0.2.11', router: 'AddressNotAssigned' },
     ],
     [
       'reports a full pool',
