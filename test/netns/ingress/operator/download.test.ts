@@ -229,7 +229,7 @@ describe('Downloads of revocation lists', function () {
     const root = new OpensslAuthority('Root');
     const warnings: unknown[] = [];
     let body: string | undefined;
-    let now = Date.now();
+    let now = 0;
     let [asked, changes] = [0, 0];
     let list: { readonly server: Server; readonly port: number };
     let bundle: string;
@@ -275,6 +275,7 @@ describe('Downloads of revocation lists', function () {
 
     it('are renewed at half of their time, and the last one is kept until it expires', async () => {
       const lists = open();
+      now = Date.now();
       body = root.list({ until: 3600 });
       const first = read(lists);
       assert.deepEqual([first.isSettled, countOf(first.pem), first.missing.length], [false, 1, 1], 'a placeholder');
@@ -315,6 +316,7 @@ describe('Downloads of revocation lists', function () {
     it('are restored from the ConfigMap, where others cannot forge them', async () => {
       now = Date.now();
       body = undefined;
+      const askedBefore = asked;
       const stored = root.list();
       const restored = read(open(), stored);
       assert.deepEqual([restored.isSettled, restored.pem, restored.missing], [true, stored, []]);
@@ -328,7 +330,7 @@ describe('Downloads of revocation lists', function () {
       stranger.remove();
       // Every one of them started a download, which fails.
       await until(
-        () => asked >= 9,
+        () => asked >= askedBefore + 5,
         () => asked,
       );
     });
