@@ -8,9 +8,9 @@ import type { Condition, Rule } from './rule.ts';
  * Conditions as a graph of map entries. A *state* inspects one dimension of a request (the method, a header, a query
  * parameter, the path for regular expressions, or a random number). Its entries lead to the next state or to a route:
  *
- * - `?KIND ID NAME` is a state as a value: what to inspect;
- * - `ID=VALUE` in `edges.map` is its successor for a value, which is URL-encoded so that no blank, quote or length can
- *   break the key; `ID!` is the successor for every other value;
+ * - `?KIND/ID/NAME` is a state as a value: what to inspect; `~KIND/ID/NAME` compares it with patterns;
+ * - `STATE=VALUE` in `edges.map` is its successor for a value, which is URL-encoded so that no blank, quote or length can
+ *   break the key; `STATE!` is the successor for every other value;
  * - `^ID;(?#NUMBER)(?=LENGTH)(?:PATTERN)$` in `patterns.map` is the successor for a pattern. The leading ID keeps a
  *   pattern from matching requests in other states. Entries are ordered by number, and the first match counts.
  *
@@ -32,6 +32,9 @@ const mostListed = 300_000;
 
 /** Maximum length of a value in a condition. */
 export const longestValue = 4096;
+
+/** Number of characters within which URL-encoded values of a state must differ: 4,095 less the state. */
+const longestPrefix = 3700;
 
 /** The conditions of a path are too complex. */
 export class TooComplex extends UnfitValue {
@@ -65,7 +68,9 @@ interface Decision {
   readonly height: number;
 }
 
-const kinds = { method: 'm', header: 'h', param: 'q', path: 'p' } as const;
+/** HAProxy looks up the method and the path like headers. No header has their names. */
+const kinds = { method: 'h', header: 'h', param: 'q', path: 'h' } as const;
+const names = { method: ':m', path: ':p' } as const;
 
 /** Builds the states of one virtual host. */
 export class DecisionGraph {
@@ -103,7 +108,7 @@ export class DecisionGraph {
       const percent = Math.max(1, Math.round((100 * weight) / sum));
       for (let i = 0; i < percent; i++) branches.set(String(branches.size), { value: route, height: 0 });
     }
-    return this.#addState('?r=', '-', 'exact', branches, most.route);
+    return this.#addState('?r', '-', 'exact', branches, most.route);
   }
 
   /** @param room number of further states that a request may pass */
@@ -135,7 +140,7 @@ export class DecisionGraph {
     if (branches.size > mostBranches) throw new TooComplex(`name more than ${mostBranches} values`);
     const others = this.#decide(without(list, dimension), room - 1);
     const height = 1 + Math.max(others.height, ...[...branches.values()].map((one) => one.height));
-    const kind = `?${kinds[test.on]}${test.type === 'exact' ? '=' : '~'}`;
+    const kind = `${test.type === 'exact' ? '?' : '~'}${kinds[test.on]}`;
     return { value: this.#addState(kind, nameOf(test), test.type, branches, others.value), height };
   }
 
@@ -148,16 +153,23 @@ export class DecisionGraph {
   ): string {
     const content = [this.#scope, kind, name, [...branches].map(([value, next]) => [value, next.value]), others];
     const id = createHash('sha256').update(JSON.stringify(content)).digest('hex').slice(0, 32);
-    if (!this.#ids.has(id)) this.#addEntries(id, type, branches, others);
-    return `${kind} ${id} ${name}`;
+    const state = `${kind}/${id}/${name}`;
+    if (!this.#ids.has(id)) this.#addEntries(id, state, type, branches, others);
+    return state;
   }
 
-  #addEntries(id: string, type: Test['type'], branches: ReadonlyMap<string, Decision>, others: string): void {
+  #addEntries(
+    id: string,
+    state: string,
+    type: Test['type'],
+    branches: ReadonlyMap<string, Decision>,
+    others: string,
+  ): void {
     const { edges, patterns } = this.entries;
     this.#ids.add(id);
-    edges.set(`${id}!`, others);
+    edges.set(`${state}!`, others);
     for (const [value, next] of branches) {
-      if (type === 'exact') edges.set(`${id}=${encodeValue(value)}`, next.value);
+      if (type === 'exact') edges.set(`${state}=${encodeValue(value)}`, next.value);
       else patterns.set(patternKey(id, patterns.size, value), next.value);
     }
     if (edges.size + patterns.size > mostEntries) throw new TooComplex(`need more than ${mostEntries} entries`);
@@ -166,6 +178,7 @@ export class DecisionGraph {
   /** Returns the successor for each value. A candidate without a condition on the dimension remains in all of them. */
   #branchExact(list: readonly Candidate[], dimension: string, room: number): Map<string, Decision> {
     const values = new Set(list.flatMap(({ open }) => valuesOf(open, dimension)));
+    checkPrefixes(values);
     const others = without(list, dimension);
     const byValue = new Map<string, Candidate[]>();
     for (const candidate of list) {
@@ -238,13 +251,25 @@ function dimensionOf(test: Test): string {
 }
 
 function nameOf(test: Test): string {
-  if (test.on === 'method' || test.on === 'path') return '-';
+  if (test.on === 'method' || test.on === 'path') return names[test.on];
   return test.on === 'header' ? test.name.toLowerCase() : test.name;
 }
 
 function valuesOf(open: readonly Test[], dimension: string): readonly string[] {
   const test = open.find((one) => dimensionOf(one) === dimension);
   return test === undefined ? [] : [test.value];
+}
+
+/** Throws {@link UnfitValue} if HAProxy cannot distinguish two values: its tree counts bits in a signed 16-bit field. */
+function checkPrefixes(values: ReadonlySet<string>): void {
+  const known = new Set<string>();
+  for (const value of values) {
+    const encoded = encodeValue(value);
+    if (encoded.length < longestPrefix) continue;
+    const prefix = encoded.slice(0, longestPrefix);
+    if (known.has(prefix)) throw new UnfitValue(`values of a condition differ only after ${longestPrefix} characters`);
+    known.add(prefix);
+  }
 }
 
 /** Returns the candidates without a condition on the dimension. */
@@ -254,7 +279,8 @@ function without(list: readonly Candidate[], dimension: string): readonly Candid
 
 function patternKey(id: string, number: number, pattern: string): string {
   const order = `(?#${String(number).padStart(6, '0')})`;
-  return `^${id};${order}(?=.{0,${longestSubject}}$)(?:${withoutBlanks(pattern)})$`;
+  // HAProxy compares an absent header or parameter as an empty one, which no pattern may match.
+  return `^${id};${order}(?=.{1,${longestSubject}}$)(?:${withoutBlanks(pattern)})$`;
 }
 
 /** Replaces blanks, which would end a key. */

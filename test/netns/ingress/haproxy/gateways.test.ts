@@ -42,6 +42,8 @@ function host(name: string, rules: readonly Rule[], listener = 'gw/any'): [strin
 }
 
 const long = 'x'.repeat(4096);
+/** Values that differ after it are the longest ones that HAProxy can distinguish. */
+const late = 'x'.repeat(3699);
 
 const hosts = new Map([
   host('plain.test', [rule('/', 'a')]),
@@ -58,6 +60,14 @@ const hosts = new Map([
     rule('/', 'f', header('x-re', '[a-c]+ x', 'regex'), param('n', '[0-9]+', 'regex')),
     rule('/', 'g', header('x-re', '[a-z]+ x', 'regex')),
     rule('/', 'exact', method('DELETE')),
+  ]),
+  host('more.test', [
+    rule('/', 'a', header('x-long', `${late}a`)),
+    rule('/', 'b', header('x-long', `${late}b`)),
+    rule('/', 'c', method('PATCH')),
+    rule('/', 'd', header('m', 'GET'), param('p', 'x/y=z')),
+    rule('/', 'e', header('x-any', '.*', 'regex')),
+    rule('/', 'f', param('any', '.*', 'regex')),
   ]),
   host('regex.test', [rule('~/v[0-9]+/.*', 'a'), rule('~/[a-z]+', 'b'), rule('/', 'c')]),
   host('redirect.test', [
@@ -119,6 +129,14 @@ const cases: readonly (readonly [
   ['two patterns', 'cond.test', '/?n=12', 'f', { 'x-re': 'abc x' }],
   ['the second pattern of a header', 'cond.test', '/?n=1x', 'g', { 'x-re': 'abc x' }],
   ['a pattern matches whole values', 'cond.test', '/?n=12', '404', { 'x-re': 'abc xx' }],
+  ['the first of two values that differ late', 'more.test', '/', 'a', { 'x-long': `${late}a` }],
+  ['the second one', 'more.test', '/', 'b', { 'x-long': `${late}b` }],
+  ['a method that HAProxy does not know', 'more.test', '/', 'c', {}, 'PATCH'],
+  ['a header with a name of one letter', 'more.test', '/?p=x%2Fy%3Dz', 'd', { m: 'GET' }],
+  ['a method instead of it', 'more.test', '/?p=x%2Fy%3Dz', '404'],
+  ['a header with any value', 'more.test', '/', 'e', { 'x-any': '1' }],
+  ['a parameter with any value', 'more.test', '/?any=1', 'f'],
+  ['no header and no parameter', 'more.test', '/', '404', { 'x-another': '1' }],
   ['a method', 'cond.test', '/', 'exact', {}, 'DELETE'],
   ['a pattern of the path', 'regex.test', '/v12/x', 'a'],
   ['another pattern of the path', 'regex.test', '/abc', 'b'],

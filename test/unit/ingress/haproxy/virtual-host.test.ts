@@ -21,20 +21,16 @@ function follow({ paths, edges, patterns }: HostEntries, request: Request): stri
   const subject = `${key}${request.path}/${mark}`;
   const longest = [...paths.keys()].filter((one) => subject.startsWith(one)).sort((a, b) => b.length - a.length)[0];
   let value = longest === undefined ? 'answer_404' : (paths.get(longest) ?? '');
-  for (let step = 0; value.startsWith('?'); step++) {
+  for (let step = 0; /^[?~]/.test(value); step++) {
     assert.ok(step < longestChain, 'the chain is too long for the rules of HAProxy');
-    const [kind = '', id = '', name = ''] = value.split(' ');
-    const seen = {
-      m: request.method,
-      h: request.headers[name] ?? '',
-      q: request.params[name] ?? '',
-      p: request.path,
-    }[kind[1] ?? ''] as string;
+    const [kind = '', id = '', name = ''] = value.split('/');
+    const headers = { ':m': request.method, ':p': request.path, ...request.headers };
+    const seen = (kind.endsWith('q') ? request.params[name] : new Map(Object.entries(headers)).get(name)) ?? '';
     const sorted = [...patterns].sort(([one], [other]) => (one < other ? -1 : 1));
-    const next = kind.endsWith('=')
-      ? edges.get(`${id}=${encodeValue(seen)}`)
+    const next = kind.startsWith('?')
+      ? edges.get(`${value}=${encodeValue(seen)}`)
       : sorted.find(([pattern]) => new RegExp(pattern.replace(/\(\?#\d+\)/, '')).test(`${id};${seen}`))?.[1];
-    value = next ?? edges.get(`${id}!`) ?? 'broken';
+    value = next ?? edges.get(`${value}!`) ?? 'broken';
   }
   return value;
 }
@@ -91,7 +87,7 @@ const condition: fc.Arbitrary<Condition> = fc.oneof(
     on: fc.constantFrom('header' as const, 'param' as const),
     name: fc.constantFrom('x-one', 'three'),
     type: fc.constant('regex' as const),
-    value: fc.constantFrom('[ab].*', 'x+', 'a|b c'),
+    value: fc.constantFrom('[ab].*', 'x+', 'a|b c', '.*'),
   }),
 );
 const rule = fc.record({
@@ -174,6 +170,18 @@ describe('compileHost', () => {
     }));
     const { edges } = compileHost({ key, listener: 'g/l', rules }, routeOf);
     assert.ok(edges.size < 15_000, `${edges.size} entries`);
+  });
+
+  it('rejects values that HAProxy cannot distinguish', () => {
+    const make = (length: number, ...ends: readonly string[]) =>
+      makeRules(ends.length, (index) => ({
+        path: { type: 'prefix', value: '/' },
+        conditions: [{ on: 'header', name: 'x', type: 'exact', value: `${'ä'.repeat(length)}${ends[index]}` }],
+      }));
+    const compile = (rules: readonly Rule[]) => compileHost({ key, listener: 'g/l', rules }, routeOf);
+    compile(make(616, 'a', 'b'));
+    compile(make(617, 'a'));
+    assert.throws(() => compile(make(617, 'a', 'b')), /differ only after 3700 characters/);
   });
 
   it('rejects conditions that need too many decisions', () => {
