@@ -1,16 +1,16 @@
 import { isDeepStrictEqual } from 'node:util';
 import { changedKeys, MapDraft } from '../../base/model/layered-map.ts';
+import { passthroughUsers, siteUsers } from './arrivals.ts';
 import { type Command, certificateFile, defaultCertificateFile } from './command.ts';
 import { certificateEntries, nameEntries, parentOf, siteEntries } from './entries.ts';
 import { findFrozen } from './frozen.ts';
 import { planGateways, planInner } from './gateway-difference.ts';
 import type { InForce } from './layout.ts';
 import type { Maps } from './maps.ts';
-import type { Certificate, HttpState, Passthrough, Settings, Site } from './model.ts';
+import type { Certificate, HttpState, Settings } from './model.ts';
 import { placeBackends } from './placement.ts';
 import { authorityFile, listLoaded } from './section.ts';
 import { diffEntries, type ReloadCause, type Steps, type Wait } from './steps.ts';
-import { UserIndex } from './user-index.ts';
 
 /** Runtime commands and the resulting state. */
 export interface Change {
@@ -38,7 +38,7 @@ export function planChange(before: InForce, wanted: HttpState): Change {
   const room = settings.process.bufsize - 1024;
   const authorities = planAuthorities(before, wanted, room, steps, wait);
   const certificates = planCertificates(before, wanted.certificates, room, steps, wait);
-  const placed = placeBackends(before, wanted.backends, authorities.inForce, steps, wait);
+  const placed = placeBackends(before, wanted, authorities.inForce, steps, wait);
   const gateways = planInner(before, { settings, gateways: wanted.gateways }, room, { steps, wait });
   const after: InForce = {
     state: {
@@ -195,9 +195,6 @@ function http2Entries(certificates: readonly Certificate[]): Maps {
   return new Map([['http2', new Map(entries)]]);
 }
 
-const siteUsers = new UserIndex<Site>(({ paths }) => new Set(paths.map(({ backend }) => backend)));
-const nameUsers = new UserIndex<Passthrough>(({ backend }) => [backend]);
-
 /** Plans the entries of hosts and names that may differ: those that changed, and those of backends that moved. */
 function planRoutes(before: InForce, after: InForce, rerouted: ReadonlySet<string>, steps: Steps): void {
   const hosts = changedKeys(before.state.sites, after.state.sites);
@@ -206,7 +203,7 @@ function planRoutes(before: InForce, after: InForce, rerouted: ReadonlySet<strin
   if (rerouted.size > 0) {
     for (const { sites, passthrough } of [before.state, after.state]) {
       for (const host of siteUsers.find(sites, rerouted)) hosts.add(host);
-      for (const host of nameUsers.find(passthrough, rerouted)) names.add(host);
+      for (const host of passthroughUsers.find(passthrough, rerouted)) names.add(host);
     }
   }
   for (const host of hosts) {

@@ -1,4 +1,5 @@
 import { changedKeys } from '../../base/model/layered-map.ts';
+import { hostUsers, nameUsers } from './arrivals.ts';
 import type { Command } from './command.ts';
 import { innerDefault } from './files.ts';
 import { clientEntries, endedNameEntries, hostEntries, placeEntries, tlsNameEntries } from './gateway-entries.ts';
@@ -6,9 +7,8 @@ import { innerFiles, innerName, innerNumbers, ownedFile } from './gateway-names.
 import type { InForce } from './layout.ts';
 import type { Maps } from './maps.ts';
 import type { HttpState } from './model.ts';
-import type { Gateways, Target, TlsName, VirtualHost } from './rule.ts';
+import type { Gateways } from './rule.ts';
 import { diffEntries, type ReloadCause, type Steps, type Wait } from './steps.ts';
-import { UserIndex } from './user-index.ts';
 
 /**
  * Plans the changes of all listeners except the default one. A request sees the decision before or after the change,
@@ -137,13 +137,3 @@ function planClients(
 function pick(maps: Maps, names: readonly (typeof maps extends Map<infer K, unknown> ? K : never)[]): Maps {
   return new Map(names.map((name) => [name, maps.get(name) ?? new Map<string, string>()]));
 }
-
-function listBackends(target: Target): readonly string[] {
-  if (target.kind === 'split') return target.parts.flatMap((part) => listBackends(part.target));
-  return target.kind === 'backend' ? [target.backend] : [];
-}
-
-const hostUsers = new UserIndex<VirtualHost>(
-  ({ rules }) => new Set(rules.flatMap(({ target }) => listBackends(target))),
-);
-const nameUsers = new UserIndex<TlsName>(({ to }) => (typeof to === 'object' && 'backend' in to ? [to.backend] : []));

@@ -116,9 +116,8 @@ export interface Backend {
   /** The object that it belongs to, such as a UID. Another owner with the same ID gets another section. */
   readonly owner?: string;
   /**
-   * Names its Services. With others, a backend gets another section unless it is the only one of its object before and
-   * after: an ID is the number of a rule, and requests that wait in the section may be of another rule, which did not ask
-   * for the new Services.
+   * Names its Services. With others, a backend gets another section if other rules lead to it than before, unless it is the
+   * only one of its object before and after.
    */
   readonly services?: string;
   /** Whether its object has no other backend. */

@@ -1,10 +1,11 @@
 import { isDeepStrictEqual } from 'node:util';
 import { changedKeys, MapDraft } from '../../base/model/layered-map.ts';
+import { hasSameArrivals } from './arrivals.ts';
 import { backendEntries } from './entries.ts';
 import { connectLines } from './exchange.ts';
 import { listEditedNames } from './header-edits.ts';
 import { chooseSpare, type InForce, type Layout, type Tenancy } from './layout.ts';
-import type { Backend, Settings } from './model.ts';
+import type { Backend, HttpState, Settings } from './model.ts';
 import { routeOf } from './route.ts';
 import { listAuthorities, makeSection, type Section, type ServerLine, spareShapes } from './section.ts';
 import { diffEntries, type ReloadCause, type Steps, type Wait } from './steps.ts';
@@ -24,11 +25,12 @@ export interface Placed {
  */
 export function placeBackends(
   before: InForce,
-  wanted: ReadonlyMap<string, Backend>,
+  state: HttpState,
   authorities: ReadonlyMap<string, string>,
   steps: Steps,
   wait: Wait,
 ): Placed {
+  const wanted = state.backends;
   const old = before.state.backends;
   const renewed = changedKeys(before.state.authorities, authorities);
   const keys = changedKeys(old, wanted);
@@ -44,7 +46,7 @@ export function placeBackends(
   }
   if (changed.length === 0 && gone.length === 0) return { backends: old, layout: before.layout, rerouted: new Set() };
   let isComplete = true;
-  const placement = new Placement(before, authorities, steps, (cause, name) => {
+  const placement = new Placement(before, state, authorities, steps, (cause, name) => {
     isComplete = false;
     wait(cause, name);
   });
@@ -57,6 +59,7 @@ export function placeBackends(
 
 class Placement {
   readonly #before: InForce;
+  readonly #wanted: HttpState;
   readonly #authorities: ReadonlyMap<string, string>;
   readonly #steps: Steps;
   readonly #wait: Wait;
@@ -68,8 +71,9 @@ class Placement {
   readonly #tenancies: Map<string, Tenancy>;
   readonly #rerouted = new Set<string>();
 
-  constructor(before: InForce, authorities: ReadonlyMap<string, string>, steps: Steps, wait: Wait) {
+  constructor(before: InForce, wanted: HttpState, authorities: ReadonlyMap<string, string>, steps: Steps, wait: Wait) {
     this.#before = before;
+    this.#wanted = wanted;
     this.#authorities = authorities;
     this.#steps = steps;
     this.#wait = wait;
@@ -116,7 +120,12 @@ class Placement {
       this.#hold('header', id, backend);
       return;
     }
-    if (old !== undefined && section !== undefined && old.owner === backend.owner && !hasOtherServices(old, backend)) {
+    if (
+      old !== undefined &&
+      section !== undefined &&
+      old.owner === backend.owner &&
+      !this.#hasOthersWaiting(old, backend)
+    ) {
       const last = makeSection(old, this.#before.state.authorities, section === id);
       const next = makeSection(backend, this.#authorities, section === id);
       const isFixed = section === id && hasOtherTimes(old, backend, this.#before.state.settings);
@@ -139,13 +148,23 @@ class Placement {
 
   /**
    * Lets a backend wait for a reload in its previous form. If that form would send requests to servers that the new one
-   * does not trust or to other Services, or requests that the new one does not admit, they get 503 instead.
+   * does not trust, or requests of other rules to its Services, or requests that the new one does not admit, they get 503
+   * instead.
    */
   #hold(cause: ReloadCause, id: string, backend: Backend): void {
     this.#wait(cause, id);
     const old = this.#before.state.backends.get(id);
     if (old === undefined) return;
-    if (hasOtherServices(old, backend) || verifiesMore(old, backend) || admitsLess(old, backend)) this.remove(id);
+    if (this.#hasOthersWaiting(old, backend) || verifiesMore(old, backend) || admitsLess(old, backend)) this.remove(id);
+  }
+
+  /**
+   * Returns whether the Services of a backend change, and other rules led to it. An ID is the number of a rule, and rules
+   * can share a backend, so requests that wait for it may be of a rule that does not name the new Services.
+   */
+  #hasOthersWaiting(before: Backend, now: Backend): boolean {
+    if (before.services === now.services || (before.isOnly === true && now.isOnly === true)) return false;
+    return !hasSameArrivals(this.#before.state, this.#wanted, now.id);
   }
 
   /** Moves a backend to a spare section. */
@@ -223,11 +242,6 @@ class Placement {
       layout: { ...layout, sections: this.#sections, tenancies: this.#tenancies },
     };
   }
-}
-
-/** Returns whether requests that wait for a backend may be of a rule that does not name its new Services. */
-function hasOtherServices(before: Backend, now: Backend): boolean {
-  return before.services !== now.services && !(before.isOnly === true && now.isOnly === true);
 }
 
 /** Returns whether a backend verifies its servers in another way than before. */

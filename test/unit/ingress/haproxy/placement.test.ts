@@ -2,8 +2,8 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'mocha';
 import { planChange } from '../../../../src/ingress/haproxy/difference.ts';
 import { freshLayout } from '../../../../src/ingress/haproxy/layout.ts';
-import type { HttpBackend } from '../../../../src/ingress/haproxy/model.ts';
-import { makeBackend, makeServer, makeSettings, makeState } from '../../../netns/ingress/haproxy/fixtures.ts';
+import type { Backend, HttpBackend } from '../../../../src/ingress/haproxy/model.ts';
+import { makeBackend, makeServer, makeSettings, makeSite, makeState } from '../../../netns/ingress/haproxy/fixtures.ts';
 
 const id = 'be_http:shop:web';
 const gateways = { ports: { http: { from: 1, to: 2 }, tls: { from: 3, to: 4 } }, inner: 1 };
@@ -46,24 +46,32 @@ describe('A backend whose limits change', () => {
 });
 
 describe('A backend whose Services change', () => {
-  const make = (services: string, changes: { readonly isOnly?: true } = {}, spareBackends = 64) =>
+  const make = (services: string, paths: readonly string[], changes: Partial<Backend> = {}, spareBackends = 64) =>
     makeState({
       settings: makeSettings({ spareBackends }),
+      sites: [makeSite('a.test', ...paths.map((path) => ({ path, backend: id })))],
       backends: [makeBackend(id, [makeServer(`pod:${services}`, '10.0.0.1', 80)], { services, ...changes })],
     });
-  const sectionAfter = (before: ReturnType<typeof make>, after: ReturnType<typeof make>): string | undefined =>
-    planChange({ state: before, layout: freshLayout(before) }, after).after.layout.sections.get(id);
+  const after = (before: ReturnType<typeof make>, wanted: ReturnType<typeof make>) =>
+    planChange({ state: before, layout: freshLayout(before) }, wanted).after;
+  const sectionAfter = (...states: Parameters<typeof after>) => after(...states).layout.sections.get(id);
 
-  it('stays if its object has no other backend, to which its requests could belong', () => {
-    assert.equal(sectionAfter(make('a', { isOnly: true }), make('b', { isOnly: true })), id);
+  it('stays if the same rules lead to it', () => {
+    assert.equal(sectionAfter(make('a', ['/a', '/b']), make('b', ['/b', '/a'])), id);
   });
-  it('moves if the object has or had another one', () => {
-    assert.equal(sectionAfter(make('a'), make('b')), 'spare-http-random-1');
-    assert.equal(sectionAfter(make('a', { isOnly: true }), make('b')), 'spare-http-random-1');
-    assert.equal(sectionAfter(make('a'), make('b', { isOnly: true })), 'spare-http-random-1');
+  it('moves if other rules do, to which waiting requests may belong', () => {
+    assert.equal(sectionAfter(make('a', ['/a', '/b']), make('b', ['/a'])), 'spare-http-random-1');
+    assert.equal(sectionAfter(make('a', ['/a']), make('b', ['/b'])), 'spare-http-random-1');
   });
-  it('stays with the same Services', () => assert.equal(sectionAfter(make('a', { isOnly: true }), make('a')), id));
-  it('is not served in its previous form without a spare section', () => {
-    assert.equal(sectionAfter(make('a', {}, 0), make('b', {}, 0)), undefined);
+  it('stays if its object has no other backend', () => {
+    assert.equal(sectionAfter(make('a', ['/a'], { isOnly: true }), make('b', ['/b'], { isOnly: true })), id);
+  });
+  it('stays with the same Services', () => assert.equal(sectionAfter(make('a', ['/a']), make('a', ['/b'])), id));
+  it('is served in its previous form until a reload, but not to other rules', () => {
+    const retries = { http: { retry: { attempts: 1, codes: [503] } } };
+    const waiting = after(make('a', ['/a']), make('b', ['/a'], retries));
+    assert.equal(waiting.state.backends.get(id)?.services, 'a');
+    assert.equal(after(make('a', ['/a']), make('b', ['/b'], retries)).state.backends.has(id), false);
+    assert.equal(after(make('a', ['/a'], {}, 0), make('b', ['/b'], {}, 0)).state.backends.has(id), false);
   });
 });
