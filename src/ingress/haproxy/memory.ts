@@ -15,7 +15,7 @@ import { ShardIndex, sectionIndex, shardCount } from './shards.ts';
  * restarted supervisor can resume. The state is distributed over as many files as the sections. If a file is
  * incomplete, or of another version of this program, the supervisor reloads HAProxy instead.
  */
-const version = 6;
+const version = 7;
 
 interface MainFile {
   readonly settings: Omit<Settings, 'tls'> & { readonly tls: Omit<Settings['tls'], 'defaultCertificate'> };

@@ -115,6 +115,14 @@ export interface Backend {
   readonly id: string;
   /** The object that it belongs to, such as a UID. Another owner with the same ID gets another section. */
   readonly owner?: string;
+  /**
+   * Names its Services. With others, a backend gets another section unless it is the only one of its object before and
+   * after: an ID is the number of a rule, and requests that wait in the section may be of another rule, which did not ask
+   * for the new Services.
+   */
+  readonly services?: string;
+  /** Whether its object has no other backend. */
+  readonly isOnly?: true;
   /** A reused section preferably returns to its previous tenant. */
   readonly tenant?: string;
   readonly mode: 'http' | 'tcp';

@@ -116,7 +116,7 @@ class Placement {
       this.#hold('header', id, backend);
       return;
     }
-    if (old !== undefined && section !== undefined && old.owner === backend.owner) {
+    if (old !== undefined && section !== undefined && old.owner === backend.owner && !hasOtherServices(old, backend)) {
       const last = makeSection(old, this.#before.state.authorities, section === id);
       const next = makeSection(backend, this.#authorities, section === id);
       const isFixed = section === id && hasOtherTimes(old, backend, this.#before.state.settings);
@@ -139,12 +139,13 @@ class Placement {
 
   /**
    * Lets a backend wait for a reload in its previous form. If that form would send requests to servers that the new one
-   * does not trust, or requests that the new one does not admit, they get 503 instead.
+   * does not trust or to other Services, or requests that the new one does not admit, they get 503 instead.
    */
   #hold(cause: ReloadCause, id: string, backend: Backend): void {
     this.#wait(cause, id);
     const old = this.#before.state.backends.get(id);
-    if (old !== undefined && (verifiesMore(old, backend) || admitsLess(old, backend))) this.remove(id);
+    if (old === undefined) return;
+    if (hasOtherServices(old, backend) || verifiesMore(old, backend) || admitsLess(old, backend)) this.remove(id);
   }
 
   /** Moves a backend to a spare section. */
@@ -222,6 +223,11 @@ class Placement {
       layout: { ...layout, sections: this.#sections, tenancies: this.#tenancies },
     };
   }
+}
+
+/** Returns whether requests that wait for a backend may be of a rule that does not name its new Services. */
+function hasOtherServices(before: Backend, now: Backend): boolean {
+  return before.services !== now.services && !(before.isOnly === true && now.isOnly === true);
 }
 
 /** Returns whether a backend verifies its servers in another way than before. */

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { type Endpoint, type EndpointFinder, listIdled, usedState } from '../backends/endpoints.ts';
+import { type Endpoint, type EndpointFinder, listIdled, serviceKeyOf, usedState } from '../backends/endpoints.ts';
 import type {
   Backend,
   BackendRedirect,
@@ -79,6 +79,8 @@ export function makeBackend(
     id: backendIdOf(site),
     owner: owner.meta.uid,
     tenant: owner.meta.namespace,
+    services: listServices(group, owner.meta.namespace),
+    ...(demand.groups.length === 1 && { isOnly: true }),
     mode: isPassthrough ? 'tcp' : 'http',
     balance: group.balance ?? defaultBalance(group.shares, isPassthrough, defaults),
     servers: demand.closed === undefined ? makeServers(site, finder, isPassthrough) : [],
@@ -104,6 +106,13 @@ export function makeBackend(
       },
     }),
   };
+}
+
+/** Names the ports of Services of a group, in any order and with any weights. */
+function listServices({ shares }: Group, home: string): string {
+  return [...new Set(shares.map((share) => `${serviceKeyOf(share, home)}:${share.servicePort ?? ''}`))]
+    .sort()
+    .join(' ');
 }
 
 function defaultBalance(

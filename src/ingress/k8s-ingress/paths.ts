@@ -21,6 +21,12 @@ const servable = /^\/[\x21\x22\x24-\x3e\x40-\x7e]*$/;
 const special = /[\\^$*+?()[\]{}|]/;
 
 /**
+ * The literal text at the beginning of a regular expression, and the rest. Authors nearly always mean a literal dot before a
+ * letter or digit, as in `/index.php`, but any character by `/users/.$`.
+ */
+const literalStart = /^((?:[A-Za-z0-9_~%/-]|\.(?=\w))*)(.*)$/;
+
+/**
  * Regular expressions that are equivalent to a prefix, by the text after the literal path. `whole` is the group that
  * contains everything after the literal path, `rest` the group after the next slash. `isBelow`: the literal path itself
  * does not match. `isText`: paths match that only begin with the same characters, too.
@@ -136,8 +142,7 @@ function rewriteOf(path: string, target: string | undefined): string | undefined
 function planRegex(written: IngressPath, { rewriteTarget }: IngressSettings): PathPlan {
   // A group with a name has its number, too.
   const text = written.path.replace(/^\^/, '').replaceAll(/\(\?P?<[A-Za-z]\w*>/g, '(');
-  // Authors nearly always mean a literal dot, as in "/index.php".
-  const [, literal = '', tail = ''] = /^((?:\/|[A-Za-z0-9_~%-]|\.(?![*+?{]))*)(.*)$/.exec(text) ?? [];
+  const [, literal = '', tail = ''] = literalStart.exec(text) ?? [];
   if (tail === '$' && literal.startsWith('/')) return planExact(written, literal, rewriteTarget);
   const { base, found } = findTail(literal, tail);
   if (found === undefined || !literal.startsWith('/')) {
@@ -211,7 +216,8 @@ function findTarget(
  * matching path.
  */
 function unservable({ path, field }: IngressPath, message: string, suggestion?: string): PathPlan {
-  const [literal = ''] = /^[\x21\x22\x25-\x27\x2c-\x3e\x40-\x5a\x5f-\x7a~]*/.exec(path.replace(/^\^/, '')) ?? [];
+  const [literal = ''] =
+    /^(?:[\x21\x22\x25-\x27\x2c\x2d\x2f-\x3e\x40-\x5a\x5f-\x7a~]|\.(?=\w))*/.exec(path.replace(/^\^/, '')) ?? [];
   const whole = literal === path ? literal : literal.slice(0, literal.lastIndexOf('/') + 1);
   return {
     match: { type: 'element', value: whole.startsWith('/') ? whole : '/' },

@@ -3,8 +3,14 @@ import { type AddressInfo, connect, createServer, type Server, type Socket } fro
 import { join } from 'node:path';
 import { connect as connectTls } from 'node:tls';
 import { afterEach, beforeEach, describe, it } from 'mocha';
-import type { Backend, HttpState } from '../../../../src/ingress/haproxy/model.ts';
+import { parseAddress } from '../../../../src/base/model/address.ts';
+import type { EndpointFinder } from '../../../../src/ingress/backends/endpoints.ts';
+import type { Backend, HttpState, Site } from '../../../../src/ingress/haproxy/model.ts';
 import { RuntimeSocket } from '../../../../src/ingress/haproxy/socket.ts';
+import { makeBackend as makeRuleBackend } from '../../../../src/ingress/http/backend.ts';
+import { mapGroups } from '../../../../src/ingress/http/equal-groups.ts';
+import type { ServiceShare } from '../../../../src/ingress/intent/service-share.ts';
+import type { SiteDemand, SiteOwner } from '../../../../src/ingress/intent/site-request.ts';
 import { makeRandom } from '../../../soak/random.ts';
 import { makeBackend, makeServer, makeSite, makeState } from './fixtures.ts';
 import { World } from './world.ts';
@@ -38,6 +44,43 @@ class Pod {
     this.#server.close();
     for (const socket of this.#sockets) socket.destroy();
   }
+}
+
+/** Returns the backends and paths of an object with some rules. Each Service has one endpoint on a port of this host. */
+function makeRules(
+  host: string,
+  rules: readonly (readonly [path: string, service: string])[],
+  ports: Readonly<Record<string, number>>,
+): { readonly backends: readonly Backend[]; readonly site: Site } {
+  const demand: SiteDemand = {
+    matches: rules.map(([value], group) => ({
+      path: { type: 'element', value },
+      filters: { requestHeaders: [], responseHeaders: [], adjustsCase: false },
+      group,
+    })),
+    groups: rules.map(([, service]) => ({ shares: [{ service, servicePort: 80, weight: 1 }] })),
+    access: { limits: {} },
+    warnings: [],
+    ignored: [],
+  };
+  const owner: SiteOwner = {
+    kind: 'Ingress',
+    meta: { namespace: 'a', name: 'web', uid: '1', created: '', labels: {}, annotations: {} } as never,
+    label: 'a:web',
+    fields: { host: 'host', path: 'path', wildcard: 'wildcard' },
+  };
+  const address = parseAddress('127.0.0.1');
+  const finder = {
+    find: ({ service }: ServiceShare) => [
+      { address, port: ports[service] ?? 0, state: 'ready', local: true, portName: '', target: `pod:${service}` },
+    ],
+  } as unknown as EndpointFinder;
+  const defaults = { balance: 'random', tcpBalance: 'random', checkInterval: 5000 } as const;
+  const backends = mapGroups(demand, (group, index) =>
+    makeRuleBackend({ owner, demand, group, index }, finder, defaults, undefined),
+  );
+  const paths = rules.map(([path], index) => ({ path, backend: backends[index]?.id ?? '' }));
+  return { backends, site: makeSite(host, ...paths) };
 }
 
 describe('Reused sections', () => {
@@ -91,9 +134,11 @@ describe('Reused sections', () => {
     return { ...from, sites, passthrough, backends };
   }
   /** Sends a request; resolves to its status, or 0. */
-  async function ask(host: string): Promise<number> {
+  async function ask(host: string, path = '/'): Promise<number> {
     const socket = connect(world.httpPort, '127.0.0.1');
-    return await first(socket, () => socket.write(`GET / HTTP/1.1\r\nHost: ${host}\r\nAuthorization: ${host}\r\n\r\n`));
+    return await first(socket, () =>
+      socket.write(`GET ${path} HTTP/1.1\r\nHost: ${host}\r\nAuthorization: ${host}\r\n\r\n`),
+    );
   }
   async function askTls(host: string): Promise<number> {
     return await first(connectTls({ port: world.httpsPort, host: '127.0.0.1', servername: host }), () => {});
@@ -203,6 +248,22 @@ describe('Reused sections', () => {
     assert.equal(await ask('a.test'), 200);
     const outcome = await world.engine.apply(withRoute('a.test', other.port, { owner: '2' }));
     assert.deepEqual([...outcome.waiting.keys()], ['spares']);
+  });
+
+  it('take no request of one rule to the Service of another', async () => {
+    const [refusing, other] = [await closedPort(), await pod()];
+    const ports: Readonly<Record<string, number>> = { first: refusing, second: other.port };
+    const withRules = (...rules: readonly (readonly [path: string, service: string])[]): HttpState => {
+      const { backends, site } = makeRules('a.test', rules, ports);
+      return { ...state, sites: new Map([['a.test', site]]), backends: new Map(backends.map((one) => [one.id, one])) };
+    };
+    // Two rules share a backend, which HAProxy retries.
+    await world.engine.apply(withRules(['/a', 'first'], ['/b', 'first']));
+    const asked = Array.from({ length: 6 }, async () => await ask('a.test', '/b'));
+    await eventually(async () => (await sessions('spare-http-random-1')) === 6);
+    await world.engine.apply(withRules(['/a', 'second'], ['/b', 'first']));
+    assert.deepEqual(new Set(await Promise.all(asked)), new Set([503]));
+    assert.deepEqual(other.hosts, []);
   });
 
   it('carry no request to another tenant in a random series of Routes', async () => {

@@ -44,3 +44,26 @@ describe('A backend whose limits change', () => {
     assert.equal(change({ limit: { whole: 700 } }, { limit: { whole: 7000 } }, 0), 'spares');
   });
 });
+
+describe('A backend whose Services change', () => {
+  const make = (services: string, changes: { readonly isOnly?: true } = {}, spareBackends = 64) =>
+    makeState({
+      settings: makeSettings({ spareBackends }),
+      backends: [makeBackend(id, [makeServer(`pod:${services}`, '10.0.0.1', 80)], { services, ...changes })],
+    });
+  const sectionAfter = (before: ReturnType<typeof make>, after: ReturnType<typeof make>): string | undefined =>
+    planChange({ state: before, layout: freshLayout(before) }, after).after.layout.sections.get(id);
+
+  it('stays if its object has no other backend, to which its requests could belong', () => {
+    assert.equal(sectionAfter(make('a', { isOnly: true }), make('b', { isOnly: true })), id);
+  });
+  it('moves if the object has or had another one', () => {
+    assert.equal(sectionAfter(make('a'), make('b')), 'spare-http-random-1');
+    assert.equal(sectionAfter(make('a', { isOnly: true }), make('b')), 'spare-http-random-1');
+    assert.equal(sectionAfter(make('a'), make('b', { isOnly: true })), 'spare-http-random-1');
+  });
+  it('stays with the same Services', () => assert.equal(sectionAfter(make('a', { isOnly: true }), make('a')), id));
+  it('is not served in its previous form without a spare section', () => {
+    assert.equal(sectionAfter(make('a', {}, 0), make('b', {}, 0)), undefined);
+  });
+});

@@ -57,6 +57,10 @@ describe('A path of an Ingress', () => {
     ['~/()(.*)', '/$2', 'prefix /'],
     ['~/(.*)', '/api/$1', 'prefix / > prefix /api'],
     ['~/index.php', undefined, 'element /index.php'],
+    ['~/.well-known/(.*)', undefined, 'prefix /.well-known/'],
+    ['~/foo/.$', undefined, 'unservable element /foo/'],
+    ['~/foo/./?$', undefined, 'unservable element /foo/'],
+    ['~/foo.(/|$)(.*)', undefined, 'unservable element /'],
     ['~/foo/bar(/|$)(.*)', '/foo/bar/$2', 'element /foo/bar'],
     ['~/a/b[0-9]+', undefined, 'unservable element /a/'],
     ['~/(api|admin)/(.*)', '/$2', 'prefix /api/ > prefix /, prefix /admin/ > prefix /'],
@@ -97,4 +101,12 @@ describe('A path of an Ingress', () => {
       assert.equal(plan(path, target, true), want);
     });
   }
+
+  it('covers what a dot at the end can match, for access rules', () => {
+    const { settings } = readIngressAnnotations({ 'nginx.ingress.kubernetes.io/use-regex': 'true' }, 'shop');
+    const covered = ['/foo/.$', '/foo.[a-z]', '/foo.php[a-z]'].map((path) =>
+      planPaths({ field: 'path', path, type: 'ImplementationSpecific', backend }, settings).map(({ covers }) => covers),
+    );
+    assert.deepEqual(covered, [['/foo/'], ['/foo'], ['/foo.php']]);
+  });
 });
