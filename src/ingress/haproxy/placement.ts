@@ -120,12 +120,7 @@ class Placement {
       this.#hold('header', id, backend);
       return;
     }
-    if (
-      old !== undefined &&
-      section !== undefined &&
-      old.owner === backend.owner &&
-      !this.#hasOthersWaiting(old, backend)
-    ) {
+    if (old !== undefined && section !== undefined && old.owner === backend.owner && this.#mayStay(old, backend)) {
       const last = makeSection(old, this.#before.state.authorities, section === id);
       const next = makeSection(backend, this.#authorities, section === id);
       const isFixed = section === id && hasOtherTimes(old, backend, this.#before.state.settings);
@@ -156,6 +151,15 @@ class Placement {
     const old = this.#before.state.backends.get(id);
     if (old === undefined) return;
     if (this.#hasOthersWaiting(old, backend) || verifiesMore(old, backend) || admitsLess(old, backend)) this.remove(id);
+  }
+
+  /**
+   * Without a spare section, a backend stays although requests of other rules may wait for it: a rule that is inserted
+   * before a hundred others would otherwise make most of them answer 503.
+   */
+  #mayStay(before: Backend, now: Backend): boolean {
+    if (!this.#hasOthersWaiting(before, now)) return true;
+    return (this.#spares.get(makeSection(now, this.#authorities).shape) ?? []).length === 0;
   }
 
   /**

@@ -72,6 +72,9 @@ describe('A backend whose Services change', () => {
     const waiting = after(make('a', ['/a']), make('b', ['/a'], retries));
     assert.equal(waiting.state.backends.get(id)?.services, 'a');
     assert.equal(after(make('a', ['/a']), make('b', ['/b'], retries)).state.backends.has(id), false);
-    assert.equal(after(make('a', ['/a'], {}, 0), make('b', ['/b'], {}, 0)).state.backends.has(id), false);
+  });
+  it('stays without a spare section, so that no rule answers 503', () => {
+    const changed = after(make('a', ['/a'], {}, 0), make('b', ['/b'], {}, 0));
+    assert.deepEqual([changed.state.backends.get(id)?.services, changed.layout.sections.get(id)], ['b', id]);
   });
 });
