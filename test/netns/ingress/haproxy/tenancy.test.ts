@@ -89,18 +89,19 @@ describe('Reused sections', () => {
   const pods: Pod[] = [];
   const clients: Socket[] = [];
 
-  beforeEach(async () => {
-    // One spare section of each kind, and no reload that would make others.
-    world = new World({ reloadInterval: 600_000 });
-    state = makeState({ settings: await world.settings({ spareBackends: 1 }) });
-    await world.engine.start(state);
-  });
+  beforeEach(async () => await start(1));
   afterEach(async () => {
     for (const client of clients.splice(0)) client.destroy();
     for (const pod of pods.splice(0)) pod.close();
     await world.close();
   });
 
+  /** Starts a HAProxy with spare sections of each kind, and no reload that would make others. */
+  async function start(spareBackends: number): Promise<void> {
+    world = new World({ reloadInterval: 600_000 });
+    state = makeState({ settings: await world.settings({ spareBackends }) });
+    await world.engine.start(state);
+  }
   async function pod(delay = 0): Promise<Pod> {
     const made = await new Pod(delay).listen();
     pods.push(made);
@@ -257,6 +258,9 @@ describe('Reused sections', () => {
       const { backends, site } = makeRules('a.test', rules, ports);
       return { ...state, sites: new Map([['a.test', site]]), backends: new Map(backends.map((one) => [one.id, one])) };
     };
+    // Without a second spare section, the backend would stay.
+    await world.close();
+    await start(2);
     // Two rules share a backend, which HAProxy retries.
     await world.engine.apply(withRules(['/a', 'first'], ['/b', 'first']));
     const asked = Array.from({ length: 6 }, async () => await ask('a.test', '/b'));
