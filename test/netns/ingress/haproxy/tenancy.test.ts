@@ -22,14 +22,16 @@ class Pod {
   readonly #server: Server;
   readonly #sockets = new Set<Socket>();
 
-  /** @param delay milliseconds until it answers and closes */
-  constructor(delay: number) {
+  /** @param delay milliseconds until it answers and closes, or what it waits for */
+  constructor(delay: number | Promise<void>) {
     this.#server = createServer((socket) => {
       this.#sockets.add(socket);
       socket.on('error', () => {});
       socket.once('data', (data: Buffer) => {
         this.hosts.push(/[ab]\d*\.test/.exec(data.toString('latin1'))?.[0] ?? '?');
-        setTimeout(() => socket.end('HTTP/1.1 200 OK\r\ncontent-length: 0\r\nconnection: close\r\n\r\n'), delay);
+        const answer = () => socket.end('HTTP/1.1 200 OK\r\ncontent-length: 0\r\nconnection: close\r\n\r\n');
+        if (typeof delay === 'number') setTimeout(answer, delay);
+        else void delay.then(answer);
       });
     });
   }
@@ -102,7 +104,7 @@ describe('Reused sections', () => {
     state = makeState({ settings: await world.settings({ spareBackends }) });
     await world.engine.start(state);
   }
-  async function pod(delay = 0): Promise<Pod> {
+  async function pod(delay: number | Promise<void> = 0): Promise<Pod> {
     const made = await new Pod(delay).listen();
     pods.push(made);
     return made;
@@ -191,11 +193,14 @@ describe('Reused sections', () => {
   });
 
   it('do not take queued requests to the next tenant', async () => {
-    const slow = await pod(3000);
+    const answers = Promise.withResolvers<void>();
+    const slow = await pod(answers.promise);
     await world.engine.apply(withRoute('a.test', slow.port, { serverMaxconn: 1 }));
     const asked = Array.from({ length: 6 }, async () => await ask('a.test'));
     await eventually(async () => slow.hosts.length === 1 && (await sessions('spare-http-random-1')) === 6);
     await world.engine.apply(state);
+    // Meanwhile the next tenant asks for the section.
+    setTimeout(answers.resolve, 2000);
     const other = await pod();
     await applyWhenFree(withRoute('b.test', other.port));
     assert.equal(await ask('b.test'), 200);
