@@ -133,7 +133,7 @@ function when(...kinds: readonly string[]): string {
 
 /**
  * Looks up the successor for the value of the dimension, otherwise the one for every other value. Every rule with a
- * condition costs about 0.1 µs, so the look-up of exact values has none: no pattern is a key.
+ * condition costs about 0.1 µs, so the look-up of exact values has none: it finds nothing for a state that compares with patterns.
  */
 const stepRules = `  http-request set-var(txn.value) 'var(txn.route),field(3,/),concat(,txn.headers),regsub("^([^ ]+) (?:[^\\\\n]*\\\\n)*?\\\\1: ([^\\\\r\\\\n]*)(?s:.*)$|^(?s:.*)$","\\\\2"),${cut}' ${when('?h', '~h')}
   http-request set-var(txn.value) 'var(txn.route),field(3,/),concat(&,txn.query),regsub("^([^&]+)(?:&[^&]*)*?&\\\\1=([^&]*)(?:&.*)?$|^.*$","\\\\2"),url_dec(1),${cut}' ${when('?q', '~q')}

@@ -102,10 +102,10 @@ export const noAssignments: Assignments = {
 };
 
 /**
- * Assigns the addresses of pools. The router's come first, then those of IngressControllers. Then the oldest object gets what it requests, or the
- * addresses in its status if they are free and a pool admits it. The rest is assigned by rendezvous hashing of the
- * object's UID, so that all agents agree, and an object without a status gets the same address after a restart, also
- * if the pool has grown.
+ * Assigns the addresses of pools. The router's come first, then those of IngressControllers. Then the oldest object gets
+ * what it requests, or the addresses in its status if they are free and a pool admits it. The rest is assigned by
+ * rendezvous hashing of the object's UID, so that all agents agree, and an object without a status gets the same address
+ * after a restart, also if the pool has grown.
  */
 export function assignAddresses(input: AssignmentInput): Assignments {
   if (input.pools.length === 0 && input.router.length === 0) return noAssignments;

@@ -10,6 +10,17 @@ import { clusterPaths } from './cluster.ts';
 import { writeKubeconfig } from './kubeconfig.ts';
 import { Program } from './program.ts';
 
+/** A Deployment's status after a complete rollout. */
+export const rolledOut = {
+  replicas: 2,
+  updatedReplicas: 2,
+  availableReplicas: 2,
+  conditions: [
+    { type: 'Available', status: 'True', reason: 'MinimumReplicasAvailable', message: '' },
+    { type: 'Progressing', status: 'True', reason: 'NewReplicaSetAvailable', message: '' },
+  ],
+};
+
 /** Paths of the lists that a cluster with IngressControllers has. */
 export const operatorPaths = {
   ...clusterPaths,

@@ -4,7 +4,7 @@ import { parse } from 'yaml';
 import { finalizer, ownerLabel, places, podLabel } from '../../../../src/ingress/operator/names.ts';
 import { until } from '../../../until.ts';
 import type { KubeObject } from '../../lab/api-server.ts';
-import { OperatorLab, operatorPaths as paths } from '../../lab/operator-lab.ts';
+import { OperatorLab, operatorPaths as paths, rolledOut } from '../../lab/operator-lab.ts';
 import { listPermissions, permissionOf } from '../../manifests/rbac.ts';
 import { render } from '../../manifests/rendered.ts';
 
@@ -57,17 +57,6 @@ const objectsPath = `/apis/operator.openshift.io/v1/namespaces/${places.objects}
 
 /** Domain of objects that name none. */
 const defaultDomain = 'apps.cluster.test';
-
-/** A Deployment's status after a complete rollout. */
-const rolledOut = {
-  replicas: 2,
-  updatedReplicas: 2,
-  availableReplicas: 2,
-  conditions: [
-    { type: 'Available', status: 'True', reason: 'MinimumReplicasAvailable', message: '' },
-    { type: 'Progressing', status: 'True', reason: 'NewReplicaSetAvailable', message: '' },
-  ],
-};
 
 describe('The operator of IngressControllers, as the compiled controller', function () {
   this.timeout(60_000);

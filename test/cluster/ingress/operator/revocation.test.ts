@@ -7,7 +7,7 @@ import { places } from '../../../../src/ingress/operator/names.ts';
 import { OpensslAuthority } from '../../../lab/openssl-authority.ts';
 import { until } from '../../../until.ts';
 import type { KubeObject } from '../../lab/api-server.ts';
-import { OperatorLab, operatorPaths as paths } from '../../lab/operator-lab.ts';
+import { OperatorLab, operatorPaths as paths, rolledOut } from '../../lab/operator-lab.ts';
 
 /** An address that is neither loopback nor link-local, on this machine. */
 const address = '10.99.0.1';
@@ -18,17 +18,6 @@ const proxies = { HTTP_PROXY: `http://${address}:9`, http_proxy: `http://${addre
 /** Where a pod finds the API server. */
 const apiServer = '10.99.0.9';
 const environment = { ...proxies, KUBERNETES_SERVICE_HOST: apiServer };
-
-/** A Deployment's status after a complete rollout. */
-const rolledOut = {
-  replicas: 2,
-  updatedReplicas: 2,
-  availableReplicas: 2,
-  conditions: [
-    { type: 'Available', status: 'True', reason: 'MinimumReplicasAvailable', message: '' },
-    { type: 'Progressing', status: 'True', reason: 'NewReplicaSetAvailable', message: '' },
-  ],
-};
 
 interface Pod {
   readonly containers: readonly {
