@@ -10,9 +10,12 @@ const mostVariants = 32;
 /** A word, in which a dot between letters is literal. */
 const word = String.raw`(?:[A-Za-z0-9_~%/-]|(?<=[A-Za-z0-9_])\.(?=[A-Za-z0-9_]))+`;
 
-/** The literal text before a group, and a group of literal alternatives that nothing repeats. */
+/**
+ * The literal text before a group, and a group of literal alternatives that nothing repeats. A dot before the group is
+ * literal after a word only: `/index.(php|html)` names files, but `/users/.(a|b)` is any character.
+ */
 const literalGroup = new RegExp(
-  String.raw`^(?<before>\^?(?:[A-Za-z0-9_~%/-]|\.(?![*+?{]))*)\((?<inner>\?:)?(?<words>${word}(?:\|${word})*)\)(?![*+?{])(?<after>.*)$`,
+  String.raw`^(?<before>\^?(?:[A-Za-z0-9_~%/-]|\.(?=\w)|(?<=\w)\.(?=\())*)\((?<inner>\?:)?(?<words>${word}(?:\|${word})*)\)(?![*+?{])(?<after>.*)$`,
 );
 
 /**

@@ -92,6 +92,10 @@ describe('A path of an Ingress', () => {
     ['~/foo$', '/$1', 'unservable element /'],
     ['~/v[0-9]/?$', undefined, 'unservable element /'],
     ['~foo$', undefined, 'unservable element /'],
+    // The dot stands for any character, so no alternative is a literal path.
+    ['~/users/.(a|b)$', undefined, 'unservable element /users/'],
+    ['~/users/.(?:a|b)/x', undefined, 'unservable element /users/'],
+    ['~/index.(php|html)$', undefined, 'exact /index.php, exact /index.html'],
     ['=/(api|docs)', undefined, 'exact /(api|docs)'],
     ['~.*\\.php$', undefined, 'unservable element /'],
     ['=/foo(.*)', undefined, 'exact /foo(.*)'],
